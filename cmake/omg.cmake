@@ -1,0 +1,69 @@
+# The few functions that every folder uses to declare what it builds: one library per folder, one
+# test program per folder, benchmarks and fuzzers beside the code they exercise.
+
+find_package(Threads REQUIRED)
+find_program(OMG_CCACHE ccache)
+if(OMG_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${OMG_CCACHE})
+endif()
+
+add_library(omg_options INTERFACE)
+target_include_directories(omg_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(omg_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                                             -Wno-missing-field-initializers -fno-math-errno
+                                             -ffp-contract=off)
+target_compile_definitions(omg_options INTERFACE OMG_VERSION="${PROJECT_VERSION}")
+target_link_libraries(omg_options INTERFACE Threads::Threads)
+if(OMG_SANITIZE)
+  target_compile_options(omg_options INTERFACE -fsanitize=${OMG_SANITIZE} -fno-omit-frame-pointer
+                                               -fno-sanitize-recover=all)
+  target_link_options(omg_options INTERFACE -fsanitize=${OMG_SANITIZE})
+endif()
+
+# omg_library(NAME SOURCES a.cc b.cc DEPENDS omg_base ... PRIVATE lib ...)
+function(omg_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC omg_options ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# omg_test(NAME SOURCES a_test.cc DEPENDS omg_base ... [LABELS per_isa]): one program of GoogleTest
+# cases, run by CTest as one test.
+function(omg_test name)
+  if(NOT OMG_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  find_package(GTest REQUIRED)
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    OMG_REFERENCE_DIR="${PROJECT_SOURCE_DIR}/../shared/reference")
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 600)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# omg_bench(NAME SOURCES a_bench.cc DEPENDS ...): one Google Benchmark program.
+function(omg_bench name)
+  if(NOT OMG_BENCHMARKS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  find_package(benchmark REQUIRED)
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} benchmark::benchmark_main)
+endfunction()
+
+# omg_fuzzer(NAME SOURCES a_fuzz.cc DEPENDS ...): one libFuzzer program.
+function(omg_fuzzer name)
+  if(NOT OMG_FUZZERS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine's face: a loaded model that takes ragged batches of tokens of many sequences and gives
+// logits. It knows no files, sockets, text or globals; two engines can run in one process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/kernels/isa.h"
+#include "formats/model_file.h"
+
+namespace omg {
+
+enum class KvType { kF16, kF32 };
+
+enum class ActivationType {
+  kInt8,  // quantised weights are multiplied with activations in int8 blocks of 32
+  kF32,   // exact reference: activations stay float
+};
+
+struct EngineOptions {
+  /// Tokens that one sequence may hold; 0: the model's maximum, or what memory allows if less.
+  uint32_t context_length = 0;
+  /// Sequences that may be alive at once.
+  uint32_t max_sequences = 1;
+  /// Tokens of KV cache shared by all sequences; 0: context_length * max_sequences.
+  uint64_t kv_capacity_tokens = 0;
+  /// Tokens that go through the model in one step; longer prompts are cut into chunks of this.
+  uint32_t max_batch_tokens = 512;
+  uint32_t threads = 0;  // 0: what affinity and the cgroup quota allow
+  KvType kv_type = KvType::kF16;
+  ActivationType activations = ActivationType::kInt8;
+  std::optional<Isa> isa;  // unset: OMG_CPU_ISA, else the best the machine has
+  /// Called with the share of the weights that is loaded, 0 to 1. May throw to stop loading.
+  std::function<void(float)> on_progress;
+};
+
+/// What a model is, read from its metadata; shown by `omg show`.
+struct ModelDescription {
+  std::string family;  // "llama"
+  std::string name;
+  uint64_t parameters = 0;
+  uint32_t context_length = 0;
+  uint32_t embedding_length = 0;
+  uint32_t layers = 0;
+  uint32_t heads = 0;
+  uint32_t kv_heads = 0;
+  uint32_t vocab_size = 0;
+  uint32_t experts = 0;
+  uint32_t experts_used = 0;
+};
+
+/// Reads family and sizes without loading. Error(kUnsupported) names a family that cannot run.
+ModelDescription describe_model(const ModelFile& file);
+
+using SequenceId = uint32_t;
+
+/// A part of a step: tokens to append to one sequence.
+struct SequenceChunk {
+  SequenceId sequence;
+  std::span<const int32_t> tokens;
+  /// Logits are computed for the last `logits_count` tokens of the chunk (0: none).
+  uint32_t logits_count = 0;
+};
+
+struct MemoryUse {
+  uint64_t weights_bytes = 0;
+  uint64_t kv_bytes = 0;
+  uint64_t scratch_bytes = 0;
+};
+
+/// Not thread-safe: one thread steps an engine. It uses its own pool of threads inside.
+class Engine {
+ public:
+  /// Packs the weights of `file` into the layout of the chosen kernels. `file` must outlive the
+  /// engine (tensors that are only looked up stay mapped). Throws Error.
+  static std::unique_ptr<Engine> load(const ModelFile& file, const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  virtual const ModelDescription& description() const = 0;
+  virtual uint32_t context_length() const = 0;
+  virtual uint32_t vocab_size() const = 0;
+  virtual uint32_t max_batch_tokens() const = 0;
+  virtual uint32_t threads() const = 0;
+  virtual Isa isa() const = 0;
+  virtual MemoryUse memory_use() const = 0;
+
+  /// Starts an empty sequence. Error(kUnavailable) when max_sequences are alive.
+  virtual SequenceId create_sequence() = 0;
+  virtual void free_sequence(SequenceId sequence) = 0;
+  /// Tokens that the sequence holds.
+  virtual uint32_t sequence_length(SequenceId sequence) const = 0;
+  /// Forgets tokens at the end until `length` are left.
+  virtual void truncate_sequence(SequenceId sequence, uint32_t length) = 0;
+
+  /// Runs all chunks through the model once and appends them to their sequences. Returns the
+  /// logits, chunk after chunk, [sum of logits_count][vocab_size], valid until the next step. All
+  /// or nothing: on Error no sequence has changed. kContextLengthExceeded when a sequence would
+  /// outgrow context_length, kOutOfMemory when KV blocks run out, kInvalidArgument for a token
+  /// outside the vocabulary or more than max_batch_tokens tokens.
+  virtual std::span<float> step(std::span<const SequenceChunk> chunks) = 0;
+};
+
+}  // namespace omg

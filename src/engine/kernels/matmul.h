@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Matrix products of packed weights with activations: out[t][r] = sum_c weight[r][c] * x[t][c].
+// This is where nearly all of the time goes. One packed layout per weight type serves every
+// instruction set and every batch size: 16 rows are interleaved, so that a register holds one
+// position of many rows. A row's result does not depend on the batch it is computed in, to the bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/kernels/isa.h"
+#include "engine/kernels/parallel.h"
+#include "formats/weight_type.h"
+
+namespace omg {
+
+/// Rows of a panel, the unit in which work on a matrix is split between threads.
+inline constexpr size_t kPanelRows = 16;
+/// Activations are quantised in blocks of this many columns.
+inline constexpr size_t kActivationBlock = 32;
+
+/// Memory for vector loads: 64-byte aligned, its size a multiple of 64. Owns; movable.
+class AlignedBytes {
+ public:
+  AlignedBytes() = default;
+  /// Not initialised. Error(kOutOfMemory) when the system has no more.
+  explicit AlignedBytes(size_t size);
+  std::byte* data() const { return data_.get(); }
+  size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* data) const;
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  size_t size_ = 0;
+};
+
+/// A weight matrix in the kernels' layout. Owns; movable; immutable once packed.
+struct PackedMatrix {
+  WeightType type = WeightType::kF32;
+  size_t rows = 0;     // outputs
+  size_t columns = 0;  // inputs
+  size_t panel_stride_bytes = 0;
+  AlignedBytes data;
+
+  size_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
+};
+
+/// Packs `rows` rows of `columns` weights each, as they stand in a model file. Rows of the last
+/// panel that do not exist are zero.
+PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size_t rows,
+                         size_t columns, Parallel& parallel);
+
+/// One row back as floats, equal to dequantize() of the original: for embedding tables that are
+/// also the output head. `out` has `columns` elements.
+void unpack_row(const PackedMatrix& matrix, size_t row, std::span<float> out);
+
+/// Activations of up to `max_tokens` tokens in the forms that products read: floats always, int8
+/// blocks with scale and sums when the weights are quantised. Owned by the engine, filled per step.
+struct Activations {
+  Activations(size_t max_tokens, size_t max_columns);
+  /// Sets tokens and columns for what is filled next.
+  void reshape(size_t new_tokens, size_t new_columns);
+  float* row(size_t token) { return floats + token * stride; }
+  const float* row(size_t token) const { return floats + token * stride; }
+
+  size_t tokens = 0;
+  size_t columns = 0;
+  size_t stride = 0;  // floats between rows, a multiple of 16
+  float* floats = nullptr;
+  // int8 form: per token and block of 32 columns (the last one padded with zeros)
+  size_t blocks = 0;         // per token
+  int8_t* quants = nullptr;  // [token][block][32]
+  float* scales = nullptr;   // [token][block]
+  int32_t* sums = nullptr;   // [token][block][2]: sums of the quants of each half block of 16
+
+ private:
+  AlignedBytes storage_;
+  size_t max_tokens_;
+  size_t max_columns_;
+};
+
+/// What a matrix product reads.
+enum class ActivationForm { kFloat, kInt8 };
+
+/// The form that products with this weight type want when activations may be quantised.
+ActivationForm preferred_form(WeightType type);
+
+/// Functions of one instruction set; found by matmul_kernels(), never changed.
+struct MatmulKernels {
+  Isa isa;
+  /// Fills quants, scales and sums of tokens [begin, end) from floats. Rounds to nearest even;
+  /// scale = max |x| / 127, 0 for a block of zeros.
+  void (*quantize_activations)(Activations& x, size_t token_begin, size_t token_end);
+  /// out[t * out_stride + r] for all tokens of x and the rows of panels [panel_begin, panel_end);
+  /// rows past matrix.rows are not written.
+  void (*matmul)(const PackedMatrix& matrix, const Activations& x, ActivationForm form, float* out,
+                 size_t out_stride, size_t panel_begin, size_t panel_end);
+};
+
+const MatmulKernels& matmul_kernels(Isa isa);
+
+}  // namespace omg
