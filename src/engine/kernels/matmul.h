@@ -60,15 +60,9 @@ PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size
 /// also the output head. `out` has `columns` elements.
 void unpack_row(const PackedMatrix& matrix, size_t row, std::span<float> out);
 
-/// Activations of up to `max_tokens` tokens in the forms that products read: floats always, int8
-/// blocks with scale and sums when the weights are quantised. Owned by the engine, filled per step.
-struct Activations {
-  Activations(size_t max_tokens, size_t max_columns);
-  /// Sets tokens and columns for what is filled next.
-  void reshape(size_t new_tokens, size_t new_columns);
-  float* row(size_t token) { return floats + token * stride; }
-  const float* row(size_t token) const { return floats + token * stride; }
-
+/// Activations of some tokens in the forms that products read: floats always, int8 blocks with
+/// scale and sums when the weights are quantised. A view: who made it owns the memory.
+struct ActivationsView {
   size_t tokens = 0;
   size_t columns = 0;
   size_t stride = 0;  // floats between rows, a multiple of 16
@@ -78,6 +72,17 @@ struct Activations {
   int8_t* quants = nullptr;  // [token][block][32]
   float* scales = nullptr;   // [token][block]
   int32_t* sums = nullptr;   // [token][block][2]: sums of the quants of each half block of 16
+
+  float* row(size_t token) const { return floats + token * stride; }
+  /// Tokens [begin, begin + count).
+  ActivationsView slice(size_t begin, size_t count) const;
+};
+
+/// Owns the memory of up to `max_tokens` tokens of up to `max_columns`; movable.
+struct Activations : ActivationsView {
+  Activations(size_t max_tokens, size_t max_columns);
+  /// Sets tokens and columns for what is filled next.
+  void reshape(size_t new_tokens, size_t new_columns);
 
  private:
   AlignedBytes storage_;
@@ -96,11 +101,11 @@ struct MatmulKernels {
   Isa isa;
   /// Fills quants, scales and sums of tokens [begin, end) from floats. Rounds to nearest even;
   /// scale = max |x| / 127, 0 for a block of zeros.
-  void (*quantize_activations)(Activations& x, size_t token_begin, size_t token_end);
+  void (*quantize_activations)(const ActivationsView& x, size_t token_begin, size_t token_end);
   /// out[t * out_stride + r] for all tokens of x and the rows of panels [panel_begin, panel_end);
   /// rows past matrix.rows are not written.
-  void (*matmul)(const PackedMatrix& matrix, const Activations& x, ActivationForm form, float* out,
-                 size_t out_stride, size_t panel_begin, size_t panel_end);
+  void (*matmul)(const PackedMatrix& matrix, const ActivationsView& x, ActivationForm form,
+                 float* out, size_t out_stride, size_t panel_begin, size_t panel_end);
 };
 
 const MatmulKernels& matmul_kernels(Isa isa);
