@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Merges work on symbols, which are numbered like the tokens of the same text; a part of a merge
+// that is no token gets a number past the vocabulary. A symbol that stays and is no token is
+// written byte by byte.
+#include "text/tokenizer/byte_level.h"
+
+#include <deque>
+#include <utility>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "text/tokenizer/merge.h"
+#include "text/tokenizer/space_mark.h"
+#include "text/tokenizer/splitter.h"
+#include "text/tokenizer/tokenizer_base.h"
+
+namespace omg {
+namespace {
+
+constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
+constexpr size_t kMaxMerges = 1u << 24;
+
+/// GPT-2's alphabet: printable Latin-1 stands for itself, the other 68 bytes are U+0100 onwards.
+struct ByteAlphabet {
+  std::array<uint16_t, 256> character{};  // code point of each byte
+  std::array<int16_t, 512> byte{};        // byte of each code point, -1 for none
+
+  ByteAlphabet() {
+    byte.fill(-1);
+    uint16_t next = 256;
+    for (int b = 0; b < 256; ++b) {
+      const bool printable = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
+      const auto c = printable ? static_cast<uint16_t>(b) : next++;
+      character[static_cast<size_t>(b)] = c;
+      byte[c] = static_cast<int16_t>(b);
+    }
+  }
+
+  int byte_of(uint32_t code_point) const { return code_point < 512 ? byte[code_point] : -1; }
+};
+
+const ByteAlphabet& byte_alphabet() {
+  static const ByteAlphabet alphabet;
+  return alphabet;
+}
+
+const std::vector<std::string_view>& merge_lines(const Metadata& metadata) {
+  const auto& lines = metadata.get_strings(kMergesKey);
+  if (lines.size() <= kMaxMerges) return lines;
+  throw Error(ErrorCode::kLimitExceeded,
+              "cannot read the vocabulary: key '" + std::string(kMergesKey) + "' has " +
+                  std::to_string(lines.size()) + " entries, the limit is " +
+                  std::to_string(kMaxMerges));
+}
+
+/// A merge line is "left right"; the left part may itself begin with a space.
+std::pair<std::string_view, std::string_view> parse_merge(std::string_view line, size_t number) {
+  const size_t space = line.find(' ', 1);
+  if (space != std::string_view::npos && space + 1 < line.size())
+    return {line.substr(0, space), line.substr(space + 1)};
+  throw Error(ErrorCode::kCorrupt, "cannot read the vocabulary: key '" + std::string(kMergesKey) +
+                                       "' has at " + std::to_string(number) +
+                                       " no two parts with a space between them; the model file "
+                                       "is damaged or was made wrongly");
+}
+
+class ByteLevelTokenizer final : public TokenizerBase {
+ public:
+  ByteLevelTokenizer(const Metadata& metadata, const PreTokenizer& pre)
+      : TokenizerBase(metadata, {.add_bos = pre.add_bos, .force_bos = pre.force_bos}),
+        pre_(pre),
+        splitter_(pre.steps),
+        merges_(merge_lines(metadata).size()),
+        whole_(vocabulary_.size()) {
+    read_merges(merge_lines(metadata));
+    index_words();
+    index_bytes();
+  }
+
+  bool strips_leading_space() const override { return false; }
+
+ private:
+  struct Scratch {
+    std::vector<size_t> ends;
+    std::vector<Symbol> symbols;
+    MergeScratch merge;
+  };
+
+  void read_merges(const std::vector<std::string_view>& lines);
+  void index_words();
+  void index_bytes();
+  int32_t intern(std::string_view text);
+  int32_t find_symbol(std::string_view text) const;
+
+  void encode_plain(std::string_view text, bool after_special,
+                    std::vector<TokenId>& output) const override;
+  std::string plain_bytes(std::string_view text) const override;
+  void encode_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const;
+  void merge_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const;
+  void append_bytes(std::string_view bytes, std::vector<TokenId>& output) const;
+
+  const PreTokenizer pre_;
+  const Splitter splitter_;
+  std::deque<std::string> extra_texts_;  // of symbols that are no tokens; a deque never moves them
+  StringMap extra_symbols_;
+  MergeMap merges_;
+  std::string word_bytes_;  // what words_ has views of
+  StringMap words_;         // bytes of a word to the token that is all of it
+  std::array<int32_t, 256> byte_symbols_{};
+  std::array<TokenId, 256> byte_tokens_{};  // -1 where a byte has no token
+  const WholeWords whole_;
+};
+
+int32_t ByteLevelTokenizer::find_symbol(std::string_view text) const {
+  const TokenId token = vocabulary_.find(text);
+  return token >= 0 ? token : extra_symbols_.find(text);
+}
+
+int32_t ByteLevelTokenizer::intern(std::string_view text) {
+  if (const int32_t known = find_symbol(text); known >= 0) return known;
+  const auto symbol = static_cast<int32_t>(vocabulary_.size() + extra_texts_.size());
+  extra_symbols_.set(extra_texts_.emplace_back(text), symbol);
+  return symbol;
+}
+
+void ByteLevelTokenizer::read_merges(const std::vector<std::string_view>& lines) {
+  std::string joined;
+  for (size_t rank = 0; rank < lines.size(); ++rank) {
+    const auto [left, right] = parse_merge(lines[rank], rank);
+    joined.assign(left).append(right);
+    const int32_t left_symbol = intern(left), right_symbol = intern(right);
+    merges_.add(left_symbol, right_symbol, {static_cast<uint32_t>(rank), intern(joined)});
+  }
+}
+
+void ByteLevelTokenizer::index_words() {
+  if (pre_.raw_text) return;
+  size_t total = 0;
+  for (size_t i = 0; i < vocabulary_.size(); ++i)
+    total += vocabulary_.text(static_cast<TokenId>(i)).size();
+  word_bytes_.reserve(total);  // bytes are never more than their characters': no view moves
+  words_.reserve(vocabulary_.size());
+  for (size_t i = 0; i < vocabulary_.size(); ++i) {
+    const auto id = static_cast<TokenId>(i);
+    const std::string_view text = vocabulary_.text(id);
+    const size_t start = word_bytes_.size();
+    size_t position = 0;
+    while (position < text.size()) {
+      const DecodedCodePoint point = decode_utf8(text, position);
+      const int byte = point.valid ? byte_alphabet().byte_of(point.value) : -1;
+      if (byte < 0) break;
+      word_bytes_ += static_cast<char>(byte);
+      position += point.size;
+    }
+    if (position == text.size()) {
+      words_.set(std::string_view(word_bytes_).substr(start), id);
+    } else {
+      word_bytes_.resize(start);  // no word is written like this
+    }
+  }
+}
+
+void ByteLevelTokenizer::index_bytes() {
+  for (size_t byte = 0; byte < 256; ++byte) {
+    std::string text;
+    if (pre_.raw_text) {
+      text = byte_text(static_cast<uint8_t>(byte));
+    } else {
+      append_utf8(text, byte_alphabet().character[byte]);
+      byte_symbols_[byte] = find_symbol(text);
+    }
+    byte_tokens_[byte] = vocabulary_.find(text);
+  }
+}
+
+void ByteLevelTokenizer::encode_plain(std::string_view text, bool /*after_special*/,
+                                      std::vector<TokenId>& output) const {
+  std::string escaped;
+  if (pre_.raw_text) {
+    escaped = escape_spaces(text);
+    text = escaped;
+  }
+  Scratch scratch;
+  splitter_.split(text, scratch.ends);
+  size_t start = 0;
+  for (const size_t end : scratch.ends) {
+    encode_word(text.substr(start, end - start), scratch, output);
+    start = end;
+  }
+}
+
+void ByteLevelTokenizer::encode_word(std::string_view word, Scratch& scratch,
+                                     std::vector<TokenId>& output) const {
+  const TokenId token = pre_.raw_text ? vocabulary_.find(word) : words_.find(word);
+  if (token < 0) return merge_word(word, scratch, output);
+  const bool newlines =
+      pre_.whole_newlines && word.find_first_not_of('\n') == std::string_view::npos;
+  if (pre_.ignore_merges || newlines || whole_.state(token) == WholeWords::kWhole) {
+    output.push_back(token);
+    return;
+  }
+  const size_t before = output.size();
+  merge_word(word, scratch, output);
+  if (whole_.state(token) == WholeWords::kUnknown) {
+    const bool whole = output.size() == before + 1 && output[before] == token;
+    whole_.set(token, whole ? WholeWords::kWhole : WholeWords::kMerges);
+  }
+}
+
+void ByteLevelTokenizer::merge_word(std::string_view word, Scratch& scratch,
+                                    std::vector<TokenId>& output) const {
+  std::vector<Symbol>& symbols = scratch.symbols;
+  symbols.clear();
+  for (size_t i = 0; i < word.size();) {
+    uint32_t length = 1;
+    int32_t symbol;
+    if (pre_.raw_text) {
+      length = decode_utf8(word, i).size;
+      symbol = find_symbol(word.substr(i, length));
+    } else {
+      symbol = byte_symbols_[static_cast<uint8_t>(word[i])];
+    }
+    symbols.push_back({symbol, static_cast<uint32_t>(i), length});
+    i += length;
+  }
+  merge_symbols(symbols, scratch.merge, [this](const Symbol& left, const Symbol& right) {
+    return left.id < 0 || right.id < 0 ? Merge{} : merges_.find(left.id, right.id);
+  });
+  for (const Symbol& symbol : symbols) {
+    if (contains(symbol.id)) {
+      output.push_back(symbol.id);
+    } else {
+      append_bytes(word.substr(symbol.start, symbol.length), output);
+    }
+  }
+}
+
+/// Bytes that have no token become the unknown token, or nothing where there is none.
+void ByteLevelTokenizer::append_bytes(std::string_view bytes, std::vector<TokenId>& output) const {
+  for (const char c : bytes) {
+    const TokenId token = byte_tokens_[static_cast<uint8_t>(c)];
+    if (token >= 0) {
+      output.push_back(token);
+    } else if (vocabulary_.special().unknown) {
+      output.push_back(*vocabulary_.special().unknown);
+    }
+  }
+}
+
+std::string ByteLevelTokenizer::plain_bytes(std::string_view text) const {
+  if (pre_.raw_text) return unescape_spaces(text);
+  std::string bytes;
+  for (size_t i = 0; i < text.size();) {
+    const DecodedCodePoint point = decode_utf8(text, i);
+    const int byte = point.valid ? byte_alphabet().byte_of(point.value) : -1;
+    if (byte >= 0) {
+      bytes += static_cast<char>(byte);
+    } else {
+      bytes += text.substr(i, point.size);  // not of the alphabet: stands for itself
+    }
+    i += point.size;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> make_byte_level_tokenizer(const Metadata& metadata,
+                                                     std::string_view pre_tokenizer) {
+  return std::make_unique<ByteLevelTokenizer>(metadata, find_pre_tokenizer(pre_tokenizer));
+}
+
+}  // namespace omg

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Patterns run in PCRE2 with its just-in-time compiler, over text that is known to be UTF-8: text
+// that is not is copied with U+FFFD for every bad byte, split, and the cuts are mapped back. The
+// few steps that no pattern expresses in linear time are written out.
+#include "text/tokenizer/splitter.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <optional>
+#include <pcre2.h>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+namespace omg {
+namespace {
+
+struct MatchDataFree {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
+struct MatchContextFree {
+  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+};
+
+// No pattern of the table needs more than a few steps per byte of one word; these stop one that
+// would, and 64 MiB of heap is for the interpreter only, where the JIT is refused.
+constexpr uint32_t kMatchLimit = 100'000'000;
+constexpr uint32_t kHeapLimitKiB = 64u << 10;
+
+/// PCRE2's \s differs from White_Space in U+180E, so the set is spelled out.
+std::string expand_whitespace(std::string_view pattern) {
+  static constexpr std::string_view kSet =
+      R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+  std::string out;
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      const char escaped = pattern[++i];
+      if (escaped == 's' && in_class) {
+        out += kSet;
+      } else if (escaped == 's' || escaped == 'S') {
+        out.append(escaped == 's' ? "[" : "[^").append(kSet).append("]");
+      } else {
+        out.append({'\\', escaped});
+      }
+      continue;
+    }
+    if (pattern[i] == '[') in_class = true;
+    if (pattern[i] == ']') in_class = false;
+    out += pattern[i];
+  }
+  return out;
+}
+
+bool is_ascii_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool is_white_space(uint32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
+}
+
+void split_newline_runs(std::string_view text, size_t base, std::vector<size_t>& ends) {
+  for (size_t i = 1; i < text.size(); ++i) {
+    if ((text[i] == '\n') != (text[i - 1] == '\n')) ends.push_back(base + i);
+  }
+  ends.push_back(base + text.size());
+}
+
+/// Cuts runs of ASCII digits so that groups of three are counted from the right: a cut wherever the
+/// digits left in the run are a multiple of three, also before the first.
+void split_trailing_digits(std::string_view text, size_t base, std::vector<size_t>& ends) {
+  for (size_t i = 0; i < text.size();) {
+    if (!is_ascii_digit(text[i])) {
+      ++i;
+      continue;
+    }
+    size_t end = i;
+    while (end < text.size() && is_ascii_digit(text[end])) ++end;
+    for (size_t cut = i + (end - i) % 3; cut < end; cut += 3) {
+      if (cut > 0) ends.push_back(base + cut);
+    }
+    i = end;
+  }
+  ends.push_back(base + text.size());
+}
+
+void split_trailing_space(std::string_view text, size_t base, std::vector<size_t>& ends) {
+  size_t cut = text.size();
+  while (cut > 0) {
+    size_t start = cut - 1;
+    while (start > 0 && (static_cast<uint8_t>(text[start]) & 0xC0) == 0x80) --start;
+    if (!is_white_space(decode_utf8(text, start).value)) break;
+    cut = start;
+  }
+  if (cut > 0) ends.push_back(base + cut);
+  if (cut < text.size()) ends.push_back(base + text.size());
+}
+
+}  // namespace
+
+/// One compiled pattern.
+class Splitter::Pattern {
+ public:
+  explicit Pattern(const char* pattern) {
+    const std::string expanded = expand_whitespace(pattern);
+    int code = 0;
+    PCRE2_SIZE offset = 0;
+    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expanded.data()), expanded.size(),
+                              PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &code, &offset,
+                              nullptr));
+    if (!code_) {
+      throw Error(ErrorCode::kInternal, "pre-tokenizer pattern does not compile: PCRE2 error " +
+                                            std::to_string(code) + " at " + std::to_string(offset) +
+                                            " of " + expanded);
+    }
+    // Where executable memory is refused the interpreter gives the same matches.
+    jit_ = pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE) == 0;
+  }
+
+  /// Working memory of one call to split().
+  class Matcher {
+   public:
+    explicit Matcher(const Pattern& pattern)
+        : pattern_(pattern),
+          data_(pcre2_match_data_create(1, nullptr)),
+          context_(pcre2_match_context_create(nullptr)) {
+      if (!data_ || !context_) throw Error(ErrorCode::kOutOfMemory, "out of memory in PCRE2");
+      pcre2_set_match_limit(context_.get(), kMatchLimit);
+      pcre2_set_heap_limit(context_.get(), kHeapLimitKiB);
+    }
+
+    /// The first match at or after `from`; false when there is none.
+    bool find(std::string_view text, size_t from, size_t& start, size_t& end) {
+      const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+      int result;
+      if (pattern_.jit_) {
+        result = pcre2_jit_match(pattern_.code_.get(), subject, text.size(), from,
+                                 PCRE2_NO_UTF_CHECK, data_.get(), context_.get());
+      } else {
+        result = pcre2_match(pattern_.code_.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK,
+                             data_.get(), context_.get());
+      }
+      if (result < 0) return false;
+      const PCRE2_SIZE* ovector = pcre2_get_ovector_pointer(data_.get());
+      start = ovector[0];
+      end = ovector[1];
+      return end > start;
+    }
+
+   private:
+    const Pattern& pattern_;
+    std::unique_ptr<pcre2_match_data, MatchDataFree> data_;
+    std::unique_ptr<pcre2_match_context, MatchContextFree> context_;
+  };
+
+ private:
+  struct CodeFree {
+    void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+  };
+  std::unique_ptr<pcre2_code, CodeFree> code_;
+  bool jit_ = false;
+};
+
+struct Splitter::Step {
+  SplitKind kind;
+  std::unique_ptr<Pattern> pattern;  // kRegex and kDigitGroups (there, runs of numbers)
+};
+
+namespace {
+
+template <typename Matcher>
+void split_matches(Matcher& matcher, std::string_view text, size_t base,
+                   std::vector<size_t>& ends) {
+  size_t done = 0, start = 0, end = 0;
+  while (done < text.size() && matcher.find(text, done, start, end)) {
+    if (start > done) ends.push_back(base + start);
+    ends.push_back(base + end);
+    done = end;
+  }
+  if (done < text.size()) ends.push_back(base + text.size());
+}
+
+/// Cuts each number (\p{N}+) after its first (length mod 3) digits, or three, and then after every
+/// three. Nothing is cut before a number: its first group stays with what precedes it.
+template <typename Matcher>
+void split_digit_groups(Matcher& matcher, std::string_view text, size_t base,
+                        std::vector<size_t>& ends) {
+  size_t done = 0, start = 0, end = 0, last_cut = 0;
+  while (done < text.size() && matcher.find(text, done, start, end)) {
+    size_t digits = 0;
+    for (size_t i = start; i < end; ++i) digits += (static_cast<uint8_t>(text[i]) & 0xC0) != 0x80;
+    size_t left = digits;
+    for (size_t i = start; i < end;) {
+      i += decode_utf8(text, i).size;
+      --left;
+      if (left % 3 == 0) {
+        ends.push_back(base + i);
+        last_cut = i;
+      }
+    }
+    done = end;
+  }
+  if (last_cut < text.size()) ends.push_back(base + text.size());
+}
+
+}  // namespace
+
+Splitter::Splitter(std::span<const SplitStep> steps) {
+  for (const SplitStep& step : steps) {
+    std::unique_ptr<Pattern> pattern;
+    if (step.kind == SplitKind::kRegex) pattern = std::make_unique<Pattern>(step.pattern);
+    if (step.kind == SplitKind::kDigitGroups) pattern = std::make_unique<Pattern>(R"(\p{N}+)");
+    steps_.push_back({step.kind, std::move(pattern)});
+  }
+}
+
+Splitter::~Splitter() = default;
+
+void Splitter::split(std::string_view text, std::vector<size_t>& ends) const {
+  if (is_valid_utf8(text)) return split_valid(text, ends);
+  std::string repaired;
+  std::vector<std::pair<size_t, size_t>> repairs;  // where in `repaired`; bytes more than in `text`
+  repaired.reserve(text.size() + text.size() / 8);
+  for (size_t i = 0; i < text.size();) {
+    const DecodedCodePoint point = decode_utf8(text, i);
+    if (point.valid) {
+      repaired.append(text, i, point.size);
+    } else {
+      append_utf8(repaired, 0xFFFD);
+      repairs.emplace_back(repaired.size(), repaired.size() - (i + point.size));
+    }
+    i += point.size;
+  }
+  split_valid(repaired, ends);
+  size_t repair = 0, surplus = 0;
+  for (size_t& end : ends) {
+    for (; repair < repairs.size() && repairs[repair].first <= end; ++repair)
+      surplus = repairs[repair].second;
+    end -= surplus;
+  }
+}
+
+void Splitter::split_valid(std::string_view text, std::vector<size_t>& ends) const {
+  ends.clear();
+  if (text.empty()) return;
+  ends.push_back(text.size());
+  std::vector<size_t> pieces;
+  for (const Step& step : steps_) {
+    pieces.swap(ends);
+    ends.clear();
+    std::optional<Pattern::Matcher> matcher;
+    if (step.pattern) matcher.emplace(*step.pattern);
+    size_t start = 0;
+    for (const size_t end : pieces) {
+      const std::string_view piece = text.substr(start, end - start);
+      switch (step.kind) {
+        case SplitKind::kRegex:
+          split_matches(*matcher, piece, start, ends);
+          break;
+        case SplitKind::kDigitGroups:
+          split_digit_groups(*matcher, piece, start, ends);
+          break;
+        case SplitKind::kNewlineRuns:
+          split_newline_runs(piece, start, ends);
+          break;
+        case SplitKind::kTrailingDigits:
+          split_trailing_digits(piece, start, ends);
+          break;
+        case SplitKind::kTrailingSpace:
+          split_trailing_space(piece, start, ends);
+          break;
+      }
+      start = end;
+    }
+  }
+}
+
+}  // namespace omg
