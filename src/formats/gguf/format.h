@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Constants of the GGUF format, and the limits that this project sets on it. The reader refuses what
-// lies beyond them before it allocates anything; the writer never writes it. Source: the GGUF
+// Constants of the GGUF format, and the limits that this project sets on it. The reader refuses
+// what lies beyond them before it allocates anything; the writer never writes it. Source: the GGUF
 // specification, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 

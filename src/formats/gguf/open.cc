@@ -96,8 +96,8 @@ std::vector<Part> read_all_parts(const std::string& path) {
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kNotFound) throw;
       fail(ErrorCode::kNotFound, path,
-           "part " + std::to_string(i + 1) + " of " + std::to_string(count) + " is missing: " +
-               other + " does not exist; all parts must stand in one folder");
+           "part " + std::to_string(i + 1) + " of " + std::to_string(count) +
+               " is missing: " + other + " does not exist; all parts must stand in one folder");
     }
     if (all.back().number != i || all.back().count != count) {
       fail(ErrorCode::kCorrupt, other,
@@ -132,8 +132,7 @@ ModelFile open(const std::string& path) {
          "its parts have " + std::to_string(tensors.size()) + " tensors; the limit is " +
              std::to_string(kMaxTensors));
   }
-  const auto declared =
-      with_path(path, [&] { return metadata.find_u64(kSplitTensorsKey); });
+  const auto declared = with_path(path, [&] { return metadata.find_u64(kSplitTensorsKey); });
   if (files.size() > 1 && declared && *declared != tensors.size()) {
     fail(ErrorCode::kCorrupt, path,
          "key 'split.tensors.count' says " + std::to_string(*declared) +

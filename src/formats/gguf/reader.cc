@@ -66,10 +66,10 @@ class Cursor {
            start);
     }
     if (length > limit) {
-      fail(ErrorCode::kLimitExceeded,
-           "a string of " + std::to_string(length) + " bytes; the limit is " +
-               std::to_string(limit),
-           start);
+      fail(
+          ErrorCode::kLimitExceeded,
+          "a string of " + std::to_string(length) + " bytes; the limit is " + std::to_string(limit),
+          start);
     }
     const auto text = take(length);
     return {reinterpret_cast<const char*>(text.data()), text.size()};
@@ -127,8 +127,7 @@ MetadataArray read_array(Cursor& cursor, uint64_t& strings_left) {
   if (array.count > kMaxArrayElements || (is_strings && array.count > strings_left)) {
     cursor.fail(ErrorCode::kLimitExceeded,
                 "an array of " + elements + "; the limit is " + std::to_string(kMaxArrayElements) +
-                    " in one array and " + std::to_string(kMaxArrayStrings) +
-                    " strings in all",
+                    " in one array and " + std::to_string(kMaxArrayStrings) + " strings in all",
                 start);
   }
   if (is_strings) {
@@ -192,9 +191,9 @@ struct Counts {
 /// takes at least `minimum` bytes, so a lying count ends here and allocates nothing.
 Counts read_preamble(Cursor& cursor, const std::string& path) {
   if (cursor.left() < 4 || cursor.number<uint32_t>() != kMagic) {
-    throw Error(ErrorCode::kCorrupt,
-                "cannot read " + path +
-                    ": it is not a GGUF file (one begins with the letters GGUF)");
+    throw Error(
+        ErrorCode::kCorrupt,
+        "cannot read " + path + ": it is not a GGUF file (one begins with the letters GGUF)");
   }
   Counts counts{};
   counts.version = cursor.number<uint32_t>();
@@ -253,8 +252,8 @@ uint64_t read_alignment(Cursor& cursor, const Metadata& metadata) {
   if (!value) return kDefaultAlignment;
   const auto* number = std::get_if<uint64_t>(&value->data);
   if (!number || !is_valid_alignment(*number)) {
-    cursor.fail(ErrorCode::kCorrupt, "must be a power of two, at most " +
-                                         std::to_string(kMaxAlignment));
+    cursor.fail(ErrorCode::kCorrupt,
+                "must be a power of two, at most " + std::to_string(kMaxAlignment));
   }
   return *number;
 }
@@ -270,8 +269,8 @@ uint64_t read_shape(Cursor& cursor, TensorView& tensor) {
   uint64_t start = cursor.position();
   tensor.rank = cursor.number<uint32_t>();
   if (tensor.rank < 1 || tensor.rank > kMaxRank) {
-    cursor.fail(ErrorCode::kCorrupt, std::to_string(tensor.rank) + " dimensions; 1 to 4 are allowed",
-                start);
+    cursor.fail(ErrorCode::kCorrupt,
+                std::to_string(tensor.rank) + " dimensions; 1 to 4 are allowed", start);
   }
   std::optional<uint64_t> elements = 1;
   for (uint32_t i = 0; i < tensor.rank; ++i) {

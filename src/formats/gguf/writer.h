@@ -32,8 +32,8 @@ class Writer {
   Writer(const Writer&) = delete;
   ~Writer();
 
-  /// Appends data of the current tensor; its bytes may come in pieces. Error(kInvalidArgument) when
-  /// more comes than was declared.
+  /// Appends data of the current tensor; its bytes may come in pieces, none of which goes on into
+  /// the next tensor. Error(kInvalidArgument) when more comes than was declared.
   void write(std::span<const std::byte> data);
   /// Checks that every tensor is complete, syncs and renames into place.
   void finish();
