@@ -37,8 +37,10 @@ constexpr const char* kQwen2 =
 constexpr const char* kQwen35 = OMG_CONTRACTION
     R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" OMG_NEWLINES
         OMG_SPACES;
+// After whitespace that is no newline the rest of its run has none either, as newlines were looked
+// for at the run's start; looking again at every piece would be quadratic.
 constexpr const char* kJais2 = OMG_CONTRACTION
-    "|" OMG_WORD R"(|\p{N}{1,3})" OMG_SYMBOLS OMG_NEWLINES
+    "|" OMG_WORD R"(|\p{N}{1,3})" OMG_SYMBOLS R"(|(?<!(?![\r\n])\s)\s*[\r\n]+)"
     R"(|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S))"
     R"(|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s)";
 constexpr const char* kMinicpm5 =
@@ -96,12 +98,18 @@ constexpr const char* kDeepseekLetters =
     R"(\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF})"
     R"(\x{1E900}-\x{1E943}]+)";
 constexpr const char* kDeepseekPunctuation =
-    R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
-constexpr const char* kDeepseekCjk = R"([\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+)";
+    R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3001}\x{3002}]+)";
+// U+0800 to U+4E00 but for the whitespace in it, U+4E00 to U+9FA5, and Hangul.
+constexpr const char* kDeepseekCjk =
+    R"([\x{800}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}\x{2030}-\x{205E})"
+    R"(\x{2060}-\x{2FFF}\x{3001}-\x{9FA5}\x{AC00}-\x{D7FF}]+)";
 constexpr const char* kDeepseek3Cjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+// The symbols of llama.cpp's \p{S} lack '~' here; everything that is no punctuation or symbol is
+// written as what it is instead.
 constexpr const char* kDeepseek3 =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+)"
-    R"(|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" OMG_NEWLINES OMG_SPACES;
+    R"(|(?:~|[^\r\n\p{L}\p{P}\p{S}])?[\p{L}\p{M}]+| ?[^\p{L}\p{M}\p{N}\p{Z}\p{C}~]+[\r\n]*)" OMG_NEWLINES
+        OMG_SPACES;
 constexpr const char* kAfmoeScripts =
     R"([\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{8C48}-\x{FAFF}\x{3040}-\x{309F}\x{30A0}-\x{30FF})"
     R"(\x{FF65}-\x{FF9F}\x{2F00}-\x{2FDF}\x{E40}-\x{E7F}\x{E80}-\x{EFF}\x{1780}-\x{17FF})"

@@ -5,6 +5,7 @@
 // independent words, and short ones need no heap.
 #include "text/tokenizer/sentencepiece.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/utf8.h"
@@ -52,6 +53,7 @@ class SentencePieceTokenizer final : public TokenizerBase {
   std::string plain_bytes(std::string_view text) const override { return unescape_spaces(text); }
   void encode_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const;
   void merge_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const;
+  void append_character(std::string_view text, std::vector<TokenId>& output) const;
   Merge find_merge(std::string_view joined) const;
 
   const bool add_space_prefix_;
@@ -131,14 +133,18 @@ void SentencePieceTokenizer::merge_word(std::string_view word, Scratch& scratch,
       output.push_back(token);
       continue;
     }
-    for (const char c : text) {
-      const TokenId byte = byte_tokens_[static_cast<uint8_t>(c)];
-      if (byte >= 0) {
-        output.push_back(byte);
-      } else if (vocabulary_.special().unknown) {
-        output.push_back(*vocabulary_.special().unknown);
-      }
-    }
+    append_character(text, output);
+  }
+}
+
+/// A character without a token: its bytes, or where those have none either the unknown token.
+void SentencePieceTokenizer::append_character(std::string_view text,
+                                              std::vector<TokenId>& output) const {
+  const auto byte_token = [&](char c) { return byte_tokens_[static_cast<uint8_t>(c)]; };
+  if (std::all_of(text.begin(), text.end(), [&](char c) { return byte_token(c) >= 0; })) {
+    for (const char c : text) output.push_back(byte_token(c));
+  } else if (vocabulary_.special().unknown) {
+    output.push_back(*vocabulary_.special().unknown);
   }
 }
 

@@ -6,6 +6,8 @@
 #include "text/tokenizer/splitter.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <pcre2.h>
 #include <string>
@@ -62,6 +64,68 @@ bool is_white_space(uint32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
          c == 0x3000;
+}
+
+/// Characters of Unicode 15.0 and 15.1 (llama.cpp's tables), which PCRE2 10.42 (Unicode 14) takes
+/// for unassigned. `stand_in` has the same general category and the same length in UTF-8, and
+/// stands in none of the patterns' ranges.
+struct NewCharacters {
+  uint32_t first, last, stand_in;
+};
+constexpr uint32_t kMark3 = 0x0A01;  // the number is the length in UTF-8
+constexpr uint32_t kSymbol3 = 0x2500;
+constexpr uint32_t kLetter4 = 0x10000;
+constexpr uint32_t kMark4 = 0x101FD;
+constexpr uint32_t kNumber4 = 0x10107;
+constexpr uint32_t kPunctuation4 = 0x10100;
+constexpr uint32_t kSymbol4 = 0x1F600;
+constexpr NewCharacters kNewCharacters[] = {
+    {0xCF3, 0xCF3, kMark3},       {0xECE, 0xECE, kMark3},
+    {0x2FFC, 0x2FFF, kSymbol3},   {0x31EF, 0x31EF, kSymbol3},
+    {0x10EFD, 0x10EFF, kMark4},   {0x1123F, 0x11240, kLetter4},
+    {0x11241, 0x11241, kMark4},   {0x11B00, 0x11B09, kPunctuation4},
+    {0x11F00, 0x11F01, kMark4},   {0x11F02, 0x11F02, kLetter4},
+    {0x11F03, 0x11F03, kMark4},   {0x11F04, 0x11F10, kLetter4},
+    {0x11F12, 0x11F33, kLetter4}, {0x11F34, 0x11F3A, kMark4},
+    {0x11F3E, 0x11F42, kMark4},   {0x11F43, 0x11F4F, kPunctuation4},
+    {0x11F50, 0x11F59, kNumber4}, {0x1342F, 0x1342F, kLetter4},
+    {0x13440, 0x13440, kMark4},   {0x13441, 0x13446, kLetter4},
+    {0x13447, 0x13455, kMark4},   {0x1B132, 0x1B132, kLetter4},
+    {0x1B155, 0x1B155, kLetter4}, {0x1D2C0, 0x1D2D3, kNumber4},
+    {0x1DF25, 0x1DF2A, kLetter4}, {0x1E030, 0x1E06D, kLetter4},
+    {0x1E08F, 0x1E08F, kMark4},   {0x1E4D0, 0x1E4EB, kLetter4},
+    {0x1E4EC, 0x1E4EF, kMark4},   {0x1E4F0, 0x1E4F9, kNumber4},
+    {0x1F6DC, 0x1F6DC, kSymbol4}, {0x1F774, 0x1F776, kSymbol4},
+    {0x1F77B, 0x1F77F, kSymbol4}, {0x1F7D9, 0x1F7D9, kSymbol4},
+    {0x1FA75, 0x1FA77, kSymbol4}, {0x1FA87, 0x1FA88, kSymbol4},
+    {0x1FAAD, 0x1FAAF, kSymbol4}, {0x1FABB, 0x1FABD, kSymbol4},
+    {0x1FABF, 0x1FABF, kSymbol4}, {0x1FACE, 0x1FACF, kSymbol4},
+    {0x1FADA, 0x1FADB, kSymbol4}, {0x1FAE8, 0x1FAE8, kSymbol4},
+    {0x1FAF7, 0x1FAF8, kSymbol4}, {0x2B739, 0x2B739, kLetter4},
+    {0x2EBF0, 0x2EE5D, kLetter4}, {0x31350, 0x323AF, kLetter4},
+};
+
+/// The character itself, or for a new one an old one that every pattern treats alike.
+uint32_t known_equivalent(uint32_t c) {
+  if (c < std::begin(kNewCharacters)->first) return c;
+  const auto* row = std::lower_bound(std::begin(kNewCharacters), std::end(kNewCharacters), c,
+                                     [](const NewCharacters& r, uint32_t v) { return r.last < v; });
+  return row != std::end(kNewCharacters) && row->first <= c ? row->stand_in : c;
+}
+
+/// Length of the longest beginning that PCRE2 may see as it is: UTF-8 without new characters.
+size_t plain_prefix(std::string_view text) {
+  size_t i = 0;
+  while (i < text.size()) {
+    if (static_cast<uint8_t>(text[i]) < 0x80) {
+      ++i;
+      continue;
+    }
+    const DecodedCodePoint point = decode_utf8(text, i);
+    if (!point.valid || known_equivalent(point.value) != point.value) break;
+    i += point.size;
+  }
+  return i;
 }
 
 void split_newline_runs(std::string_view text, size_t base, std::vector<size_t>& ends) {
@@ -222,19 +286,16 @@ Splitter::Splitter(std::span<const SplitStep> steps) {
 Splitter::~Splitter() = default;
 
 void Splitter::split(std::string_view text, std::vector<size_t>& ends) const {
-  if (is_valid_utf8(text)) return split_valid(text, ends);
-  std::string repaired;
+  const size_t plain = plain_prefix(text);
+  if (plain == text.size()) return split_valid(text, ends);
+  std::string repaired(text.substr(0, plain));
   std::vector<std::pair<size_t, size_t>> repairs;  // where in `repaired`; bytes more than in `text`
   repaired.reserve(text.size() + text.size() / 8);
-  for (size_t i = 0; i < text.size();) {
+  for (size_t i = plain; i < text.size();) {
     const DecodedCodePoint point = decode_utf8(text, i);
-    if (point.valid) {
-      repaired.append(text, i, point.size);
-    } else {
-      append_utf8(repaired, 0xFFFD);
-      repairs.emplace_back(repaired.size(), repaired.size() - (i + point.size));
-    }
     i += point.size;
+    append_utf8(repaired, point.valid ? known_equivalent(point.value) : 0xFFFD);
+    if (!point.valid) repairs.emplace_back(repaired.size(), repaired.size() - i);
   }
   split_valid(repaired, ends);
   size_t repair = 0, surplus = 0;

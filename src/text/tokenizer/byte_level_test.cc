@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Byte-level BPE on a vocabulary small enough to merge by hand.
+#include <gtest/gtest.h>
+#include <random>
+
+#include "text/tokenizer/merge.h"
+#include "text/tokenizer/tokenizer_test_vocabulary.h"
+
+namespace omg {
+namespace {
+
+using testing::small_byte_level;
+using testing::VocabularyBuilder;
+using Ids = std::vector<TokenId>;
+
+std::unique_ptr<Tokenizer> make(const VocabularyBuilder& builder,
+                                const std::string& pre = "gpt-2") {
+  return make_tokenizer(builder.byte_level(pre));
+}
+
+TEST(ByteLevel, MergesByRank) {
+  const auto tokenizer = make(small_byte_level());
+  // h e l l o: "he" (rank 0), "ll" (1), "hell" (2); no merge has "hell" "o".
+  EXPECT_EQ(tokenizer->encode("hello"), (Ids{258, 'o'}));
+  // The space goes with the word: Ġ w, o r, then "Ġw" "or".
+  EXPECT_EQ(tokenizer->encode("hello world"), (Ids{258, 'o', 261, 'l', 'd'}));
+  EXPECT_EQ(tokenizer->encode(""), Ids{});
+}
+
+TEST(ByteLevel, MergesTheLeftmostOfEqualPairs) {
+  const auto tokenizer = make(small_byte_level());
+  EXPECT_EQ(tokenizer->encode("aa"), Ids{262});
+  EXPECT_EQ(tokenizer->encode("aaa"), Ids{263});          // aa a, then aaa
+  EXPECT_EQ(tokenizer->encode("aaaa"), (Ids{262, 262}));  // both pairs go before rank 7
+  EXPECT_EQ(tokenizer->encode("aaaaa"), (Ids{262, 263}));
+  Ids expected(19, 262);  // 41 letters take the way of long words
+  expected.push_back(263);
+  EXPECT_EQ(tokenizer->encode(std::string(41, 'a')), expected);
+}
+
+TEST(ByteLevel, OneHugeWordTakesNearLinearTime) {
+  const auto tokenizer = make(small_byte_level());
+  EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'a')).size(), size_t{1} << 19);
+}
+
+TEST(ByteLevel, BothWaysOfMergingAgree) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 2000; ++round) {
+    const size_t letters = 2 + random() % 4;
+    MergeMap map(64);
+    for (uint32_t rank = 0; rank < 40; ++rank) {
+      map.add(static_cast<int32_t>(random() % (letters + rank)),
+              static_cast<int32_t>(random() % (letters + rank)),
+              {rank / 2, static_cast<int32_t>(letters + rank)});
+    }
+    std::vector<Symbol> word;
+    for (uint32_t i = 0; i < 1 + random() % 60; ++i)
+      word.push_back({static_cast<int32_t>(random() % letters), i, 1});
+    const auto find = [&](const Symbol& a, const Symbol& b) { return map.find(a.id, b.id); };
+    MergeScratch scratch;
+    std::vector<Symbol> quick = word, slow = word;
+    merge_detail::merge_long(quick, scratch, find);
+    merge_detail::merge_short(slow, scratch.merges, find);
+    ASSERT_EQ(quick.size(), slow.size());
+    for (size_t i = 0; i < quick.size(); ++i) {
+      ASSERT_EQ(quick[i].id, slow[i].id);
+      ASSERT_EQ(quick[i].start, slow[i].start);
+      ASSERT_EQ(quick[i].length, slow[i].length);
+    }
+  }
+}
+
+TEST(ByteLevel, AWordOfTheVocabularyWithoutMergesNeedsIgnoreMerges) {
+  VocabularyBuilder builder = small_byte_level();
+  const TokenId bell = builder.add("bell");
+  EXPECT_EQ(make(builder, "gpt-2")->encode("bell"), (Ids{'b', 'e', 257}));
+  EXPECT_EQ(make(builder, "llama-bpe")->encode("bell"), Ids{bell});
+}
+
+TEST(ByteLevel, AnyBytesComeBack) {
+  const auto tokenizer = make(small_byte_level());
+  std::mt19937 random(2);
+  for (int round = 0; round < 500; ++round) {
+    std::string text;
+    for (size_t i = 0; i < random() % 40; ++i) text += static_cast<char>(random() % 256);
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), text);
+  }
+  // A byte that is no UTF-8 does not disturb its neighbours.
+  EXPECT_EQ(tokenizer->encode("hell\xFFhell"), (Ids{258, 0xFF, 258}));
+}
+
+TEST(ByteLevel, MissingBytesAndMergeResultsFallBack) {
+  VocabularyBuilder builder;
+  builder.add("a");
+  builder.add("b");
+  builder.add("c");
+  builder.merges = {"a b", "ab c"};  // neither result is a token
+  Metadata metadata = builder.byte_level("gpt-2");
+  EXPECT_EQ(make_tokenizer(metadata)->encode("abcz"), (Ids{0, 1, 2}));
+  metadata.set_u32("tokenizer.ggml.unknown_token_id", 2);
+  EXPECT_EQ(make_tokenizer(metadata)->encode("abz"), (Ids{0, 1, 2}));
+}
+
+TEST(ByteLevel, Gemma4MergesRawTextAndFallsBackToBytes) {
+  VocabularyBuilder builder;
+  for (int byte = 0; byte < 256; ++byte)
+    builder.add(byte_text(static_cast<uint8_t>(byte)), TokenType::kByte);
+  const TokenId bos = builder.add("<bos>", TokenType::kControl);
+  builder.add("▁");  // 257
+  builder.add("a");  // 258
+  builder.merge("▁", "a");
+  builder.add("\n");    // 260
+  builder.add("\n\n");  // 261, without a merge
+  Metadata metadata = builder.byte_level("");
+  metadata.set_string("tokenizer.ggml.model", "gemma4");
+  metadata.set_u32("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(bos));
+  metadata.set_bool("tokenizer.ggml.add_bos_token", false);
+  const auto tokenizer = make_tokenizer(metadata);
+  EXPECT_EQ(tokenizer->encode("a a\n\né"), (Ids{258, 259, 261, 0xC3, 0xA9}));
+  EXPECT_EQ(tokenizer->encode("a", {.add_special = true}), (Ids{bos, 258}));
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("a a\n\né")), "a a\n\né");
+}
+
+TEST(ByteLevel, TokenBytesReverseTheAlphabet) {
+  const auto tokenizer = make(small_byte_level());
+  for (TokenId id = 0; id < 256; ++id)
+    EXPECT_EQ(tokenizer->token_bytes(id), std::string(1, static_cast<char>(id)));
+  EXPECT_EQ(tokenizer->token_bytes(261), " wor");
+  EXPECT_EQ(tokenizer->token_text(261), "Ġwor");
+  EXPECT_EQ(tokenizer->find_token("Ġwor"), 261);
+  EXPECT_EQ(tokenizer->find_token("nothing"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace omg
