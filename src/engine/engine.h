@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "engine/kernels/isa.h"
+#include "engine/kernels/vector.h"
+#include "engine/kv/block_pool.h"
 #include "formats/model_file.h"
 
 namespace omg {
-
-enum class KvType { kF16, kF32 };
 
 enum class ActivationType {
   kInt8,  // quantised weights are multiplied with activations in int8 blocks of 32
@@ -58,8 +58,6 @@ struct ModelDescription {
 
 /// Reads family and sizes without loading. Error(kUnsupported) names a family that cannot run.
 ModelDescription describe_model(const ModelFile& file);
-
-using SequenceId = uint32_t;
 
 /// A part of a step: tokens to append to one sequence.
 struct SequenceChunk {

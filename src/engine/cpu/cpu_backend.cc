@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loading, and the operations that work row by row or are one matrix product.
+#include "engine/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "engine/cpu/cpu_experts.h"
+#include "engine/cpu/cpu_rope_table.h"
+#include "engine/cpu/cpu_tensors.h"
+#include "formats/quant/dequantize.h"
+
+namespace omg {
+namespace {
+
+std::vector<float> to_floats(const TensorView& tensor) {
+  std::vector<float> values(tensor.elements());
+  dequantize(tensor.type, tensor.bytes, values);
+  return values;
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const DecoderSpec& spec, const CpuBackendOptions& options)
+    : spec_(spec),
+      options_(options),
+      matmul_(matmul_kernels(options.isa)),
+      vector_(vector_kernels(options.isa)),
+      pool_(options.threads) {
+  key_head_bytes_ = size_t{spec.key_length} * kKvBlockTokens * kv_bytes(options.kv_type);
+  value_head_bytes_ = size_t{spec.value_length} * kKvBlockTokens * kv_bytes(options.kv_type);
+  for (uint32_t layer = 0; layer < spec.layers; ++layer) {
+    keys_.emplace_back(options.kv_blocks * spec.kv_heads * key_head_bytes_);
+    values_.emplace_back(options.kv_blocks * spec.kv_heads * value_head_bytes_);
+  }
+  const size_t floats = attention_scratch_floats(spec.key_length, spec.value_length);
+  for (size_t worker = 0; worker < pool_.worker_count(); ++worker) {
+    attention_scratch_.emplace_back(floats * sizeof(float));
+    scratch_bytes_ += attention_scratch_.back().size();
+  }
+  positions_.reserve(options.max_batch_tokens);
+  set_rope_divisors({});
+}
+
+CpuBackend::~CpuBackend() = default;
+
+void CpuBackend::set_rope_divisors(std::span<const float> divisors) {
+  const size_t tokens = options_.max_batch_tokens;
+  rope_ = std::make_unique<RopeTable>(spec_.rope, divisors, tokens);
+  if (!spec_.windowed_layers.empty()) {
+    windowed_rope_ =
+        std::make_unique<RopeTable>(spec_.windowed_rope, std::span<const float>{}, tokens);
+  }
+}
+
+uint64_t CpuBackend::kv_bytes_per_block() const {
+  return uint64_t{spec_.layers} * spec_.kv_heads * (key_head_bytes_ + value_head_bytes_);
+}
+
+std::unique_ptr<Matrix> CpuBackend::load_matrix(const ModelFile& file, const TensorView& tensor) {
+  const size_t columns = tensor.shape[0];
+  const size_t rows = tensor.shape[1];
+  const size_t slices = tensor.shape[2];
+  const size_t slice_bytes = tensor.bytes.size() / slices;
+  std::vector<PackedMatrix> packed;
+  for (size_t i = 0; i < slices; ++i) {
+    const auto bytes = tensor.bytes.subspan(i * slice_bytes, slice_bytes);
+    packed.push_back(pack_matrix(tensor.type, bytes, rows, columns, pool_));
+    weights_bytes_ += packed.back().data.size();
+  }
+  file.release(tensor);
+  return std::make_unique<CpuMatrix>(rows, columns, std::move(packed));
+}
+
+std::unique_ptr<Vector> CpuBackend::load_vector(const ModelFile&, const TensorView& tensor) {
+  auto vector = std::make_unique<CpuVector>(to_floats(tensor));
+  weights_bytes_ += vector->size * sizeof(float);
+  return vector;
+}
+
+std::unique_ptr<EmbeddingTable> CpuBackend::load_embeddings(const ModelFile&,
+                                                            const TensorView& tensor,
+                                                            const Matrix* head) {
+  if (!head) weights_bytes_ += tensor.bytes.size();
+  return std::make_unique<CpuEmbeddings>(tensor, head ? &cpu(*head).slices.front() : nullptr);
+}
+
+std::unique_ptr<Buffer> CpuBackend::create_buffer(size_t columns) {
+  scratch_bytes_ += uint64_t{options_.max_batch_tokens} * columns * (sizeof(float) + 1);
+  return std::make_unique<CpuBuffer>(options_.max_batch_tokens, columns);
+}
+
+void CpuBackend::begin(const Step& step) {
+  assert(step.tokens.size() <= options_.max_batch_tokens);
+  step_ = &step;
+  rows_ = step.tokens.size();
+  positions_.clear();
+  for (const auto& part : step.parts) {
+    for (uint32_t i = 0; i < part.tokens; ++i) positions_.push_back(part.first_position + i);
+  }
+  for_rows(rows_, [&](size_t row) {
+    rope_->fill(row, positions_[row]);
+    if (windowed_rope_) windowed_rope_->fill(row, positions_[row]);
+  });
+}
+
+void CpuBackend::embed(const EmbeddingTable& table, float scale, Buffer& out) {
+  const auto& source = cpu(table);
+  auto& x = cpu(out).activations;
+  x.reshape(rows_, out.columns);
+  const size_t row_size = source.tensor.bytes.size() / source.tensor.shape[1];
+  for_rows(rows_, [&](size_t row) {
+    const auto token = static_cast<size_t>(step_->tokens[row]);
+    const std::span<float> values(x.row(row), out.columns);
+    if (source.head) {
+      unpack_row(*source.head, token, values);
+    } else {
+      dequantize(source.tensor.type, source.tensor.bytes.subspan(token * row_size, row_size),
+                 values);
+    }
+    if (scale != 1.0f) vector_.scale(scale, values.size(), values.data());
+  });
+}
+
+void CpuBackend::norm(const Buffer& in, const Norm& norm, Buffer& out) {
+  const auto& x = cpu(in).activations;
+  auto& y = cpu(out).activations;
+  y.reshape(rows_, out.columns);
+  const float* weight = data(norm.weight.get());
+  const float* bias = data(norm.bias.get());
+  for_rows(rows_, [&](size_t row) {
+    if (spec_.norm == NormKind::kRms) {
+      vector_.rms_norm(x.row(row), weight, spec_.norm_epsilon, in.columns, y.row(row));
+      if (bias) vector_.add(bias, in.columns, y.row(row));
+    } else {
+      vector_.layer_norm(x.row(row), weight, bias, spec_.norm_epsilon, in.columns, y.row(row));
+    }
+  });
+}
+
+ActivationForm CpuBackend::form(const PackedMatrix& matrix) const {
+  if (options_.activations == ActivationType::kF32) return ActivationForm::kFloat;
+  return preferred_form(matrix.type);
+}
+
+void CpuBackend::quantize(const ActivationsView& x) {
+  const size_t grain = x.tokens / (pool_.worker_count() * kRangesPerWorker) + 1;
+  pool_.run(x.tokens, grain,
+            [&](size_t begin, size_t end, size_t) { matmul_.quantize_activations(x, begin, end); });
+}
+
+void CpuBackend::add_bias(const Vector* bias, float* out, size_t stride, size_t tokens,
+                          size_t row_begin, size_t row_end) const {
+  if (!bias) return;
+  for (size_t token = 0; token < tokens; ++token) {
+    vector_.add(data(bias) + row_begin, row_end - row_begin, out + token * stride + row_begin);
+  }
+}
+
+void CpuBackend::project(const Buffer& in, std::span<const Projection> projections) {
+  const auto& x = cpu(in).activations;
+  if (rows_ == 0) return;
+  bool wants_int8 = false;
+  size_t panels = 0;
+  for (const auto& projection : projections) {
+    const auto& packed = cpu(*projection.matrix).slices.front();
+    wants_int8 |= form(packed) == ActivationForm::kInt8;
+    panels += packed.panels();
+    cpu(*projection.out).activations.reshape(rows_, projection.out->columns);
+  }
+  if (wants_int8) quantize(x);
+  const size_t grain = panels / (pool_.worker_count() * kRangesPerWorker) + 1;
+  pool_.run(panels, grain, [&](size_t begin, size_t end, size_t) {
+    size_t first = 0;  // of this projection among all panels
+    for (const auto& projection : projections) {
+      const auto& packed = cpu(*projection.matrix).slices.front();
+      const size_t low = std::max(begin, first);
+      const size_t high = std::min(end, first + packed.panels());
+      if (low < high) {
+        auto& out = cpu(*projection.out).activations;
+        matmul_.matmul(packed, x, form(packed), out.floats, out.stride, low - first, high - first);
+        add_bias(projection.bias, out.floats, out.stride, rows_, (low - first) * kPanelRows,
+                 std::min((high - first) * kPanelRows, packed.rows));
+      }
+      first += packed.panels();
+    }
+  });
+}
+
+void CpuBackend::activate(Activation activation, BufferSlice gate, BufferSlice up, Buffer& out) {
+  auto& y = cpu(out).activations;
+  y.reshape(rows_, out.columns);
+  const auto& ups = cpu(*up.buffer).activations;
+  const auto kernel = activation == Activation::kSilu ? vector_.silu_gate : vector_.gelu_gate;
+  for_rows(rows_, [&](size_t row) {
+    const float* up_row = ups.row(row) + up.begin;
+    if (gate.buffer) {
+      kernel(cpu(*gate.buffer).activations.row(row) + gate.begin, up_row, up.count, y.row(row));
+    } else {
+      kernel(up_row, nullptr, up.count, y.row(row));
+    }
+  });
+}
+
+void CpuBackend::add(const Buffer& in, Buffer& inout) {
+  const auto& x = cpu(in).activations;
+  auto& y = cpu(inout).activations;
+  for_rows(rows_, [&](size_t row) { vector_.add(x.row(row), in.columns, y.row(row)); });
+}
+
+void CpuBackend::keep_logits_rows(std::span<Buffer* const> buffers) {
+  const auto& kept = step_->logits_rows;
+  for (Buffer* buffer : buffers) {
+    auto& x = cpu(*buffer).activations;
+    for (size_t i = 0; i < kept.size();
+         ++i) {  // ascending: no row is overwritten before it is read
+      if (kept[i] != i) std::memcpy(x.row(i), x.row(kept[i]), buffer->columns * sizeof(float));
+    }
+    x.reshape(kept.size(), buffer->columns);
+  }
+  rows_ = kept.size();
+}
+
+std::span<float> CpuBackend::logits(const Buffer& in, const Matrix& head, const Vector* bias,
+                                    float softcap) {
+  const auto& x = cpu(in).activations;
+  const auto& packed = cpu(head).slices.front();
+  const size_t bytes = rows_ * head.rows * sizeof(float);
+  if (logits_.size() < bytes) logits_ = AlignedBytes(bytes);
+  auto* out = reinterpret_cast<float*>(logits_.data());
+  if (form(packed) == ActivationForm::kInt8) quantize(x);
+  const size_t grain = packed.panels() / (pool_.worker_count() * kRangesPerWorker) + 1;
+  pool_.run(packed.panels(), grain, [&](size_t begin, size_t end, size_t) {
+    matmul_.matmul(packed, x, form(packed), out, head.rows, begin, end);
+    const size_t row_begin = begin * kPanelRows;
+    const size_t row_end = std::min(end * kPanelRows, head.rows);
+    add_bias(bias, out, head.rows, rows_, row_begin, row_end);
+    for (size_t token = 0; softcap > 0 && token < rows_; ++token) {
+      vector_.softcap(softcap, row_end - row_begin, out + token * head.rows + row_begin);
+    }
+  });
+  return {out, rows_ * head.rows};
+}
+
+}  // namespace omg

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mixture of experts on the CPU: rows are sorted by expert, every expert multiplies its rows at
+// once, and each row adds up its experts in the order of their rank.
+#include "engine/cpu/cpu_experts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "engine/cpu/cpu_tensors.h"
+
+namespace omg {
+namespace {
+
+/// Experts' ids by falling score, ties to the lower id; and softmax weights over the chosen ones,
+/// which is the softmax over all, renormalised.
+void choose_experts(const float* scores, const MoeSpec& moe, std::vector<uint32_t>& order,
+                    float* weights) {
+  order.resize(moe.experts);
+  std::iota(order.begin(), order.end(), 0u);
+  std::partial_sort(order.begin(), order.begin() + moe.experts_used, order.end(),
+                    [&](uint32_t a, uint32_t b) {
+                      return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+                    });
+  float total = 0;
+  for (uint32_t rank = 0; rank < moe.experts_used; ++rank) {
+    weights[rank] = std::exp(scores[order[rank]] - scores[order[0]]);
+    total += weights[rank];
+  }
+  for (uint32_t rank = 0; rank < moe.experts_used; ++rank) {
+    weights[rank] *= moe.weights_scale / total;
+  }
+}
+
+}  // namespace
+
+CpuBackend::Routing CpuBackend::route(const ActivationsView& x, const ExpertsOp& op) {
+  const size_t used = op.moe.experts_used;
+  Routing routing;
+  routing.first.assign(op.moe.experts + 1, 0);
+  routing.place.resize(rows_ * used);
+  routing.source.resize(rows_ * used);
+  routing.weights.resize(rows_ * used);
+
+  const auto& router = cpu(*op.router).slices.front();
+  float* scores = experts_->scores.data();
+  // Routers are small and decide between whole experts: always in floats.
+  pool_.run(router.panels(), 1, [&](size_t begin, size_t end, size_t) {
+    matmul_.matmul(router, x, ActivationForm::kFloat, scores, op.moe.experts, begin, end);
+  });
+  std::vector<uint32_t> chosen(rows_ * used);
+  std::vector<uint32_t> order;
+  for (size_t row = 0; row < rows_; ++row) {
+    choose_experts(scores + row * op.moe.experts, op.moe, order, &routing.weights[row * used]);
+    std::copy_n(order.begin(), used, chosen.begin() + static_cast<ptrdiff_t>(row * used));
+    for (size_t rank = 0; rank < used; ++rank) ++routing.first[order[rank] + 1];
+  }
+  std::partial_sum(routing.first.begin(), routing.first.end(), routing.first.begin());
+  std::vector<uint32_t> next(routing.first.begin(), routing.first.end() - 1);
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    routing.place[i] = next[chosen[i]]++;
+    routing.source[routing.place[i]] = static_cast<uint32_t>(i / used);
+  }
+  return routing;
+}
+
+void CpuBackend::multiply_experts(const Matrix& stack, const ActivationsView& x,
+                                  const Routing& routing, const ActivationsView& out) {
+  const auto& slices = cpu(stack).slices;
+  const ActivationForm wanted = form(slices.front());
+  if (wanted == ActivationForm::kInt8) quantize(x);
+  // Panels of the experts that have rows, one after another; the split evens out by itself.
+  std::vector<uint32_t> active;
+  for (uint32_t expert = 0; expert < slices.size(); ++expert) {
+    if (routing.first[expert] < routing.first[expert + 1]) active.push_back(expert);
+  }
+  const size_t panels = slices.front().panels();
+  const size_t grain = std::clamp<size_t>(
+      active.size() * panels / (pool_.worker_count() * kRangesPerWorker), size_t{1}, panels);
+  const size_t chunks = (panels + grain - 1) / grain;
+  pool_.run(active.size() * chunks, 1, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      const uint32_t expert = active[i / chunks];
+      const size_t first = routing.first[expert];
+      const size_t count = routing.first[expert + 1] - first;
+      const size_t panel = i % chunks * grain;
+      matmul_.matmul(slices[expert], x.slice(first, count), wanted, out.row(first), out.stride,
+                     panel, std::min(panel + grain, panels));
+    }
+  });
+}
+
+void CpuBackend::run_experts(const Buffer& in, const ExpertsOp& op, Buffer& out) {
+  const auto& x = cpu(in).activations;
+  auto& y = cpu(out).activations;
+  y.reshape(rows_, out.columns);
+  if (rows_ == 0) return;
+  const size_t used = op.moe.experts_used;
+  if (!experts_) {
+    const size_t most = size_t{options_.max_batch_tokens} * used;
+    experts_ = std::make_unique<ExpertScratch>(most, in.columns, op.up->rows, op.moe.experts);
+    scratch_bytes_ += most * (in.columns * 10 + op.up->rows * 10 + op.moe.experts * 4);
+  }
+  auto& scratch = *experts_;
+  const Routing routing = route(x, op);
+  const size_t sorted = rows_ * used;
+  scratch.inputs.reshape(sorted, in.columns);
+  scratch.gate.reshape(sorted, op.up->rows);
+  scratch.up.reshape(sorted, op.up->rows);
+  scratch.outputs.reshape(sorted, out.columns);
+
+  for_rows(sorted, [&](size_t i) {
+    std::memcpy(scratch.inputs.row(i), x.row(routing.source[i]), in.columns * sizeof(float));
+  });
+  multiply_experts(*op.gate, scratch.inputs, routing, scratch.gate);
+  multiply_experts(*op.up, scratch.inputs, routing, scratch.up);
+  const auto kernel = op.activation == Activation::kSilu ? vector_.silu_gate : vector_.gelu_gate;
+  for_rows(sorted, [&](size_t i) {
+    kernel(scratch.gate.row(i), scratch.up.row(i), op.up->rows, scratch.up.row(i));
+  });
+  multiply_experts(*op.down, scratch.up, routing, scratch.outputs);
+  for_rows(rows_, [&](size_t row) {
+    std::memset(y.row(row), 0, out.columns * sizeof(float));
+    for (size_t rank = 0; rank < used; ++rank) {
+      const size_t i = row * used + rank;
+      vector_.add_scaled(routing.weights[i], scratch.outputs.row(routing.place[i]), out.columns,
+                         y.row(row));
+    }
+  });
+}
+
+}  // namespace omg
