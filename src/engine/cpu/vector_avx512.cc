@@ -2,7 +2,7 @@
 //
 // The vector kernels for AVX-512.
 #if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 takes the undefined operand of its own masked intrinsics for ours (PR 105593).
+// GCC 12 takes the undefined operand of its own masked intrinsics for ours (its bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif

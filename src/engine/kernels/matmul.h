@@ -60,20 +60,31 @@ PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size
 /// also the output head. `out` has `columns` elements.
 void unpack_row(const PackedMatrix& matrix, size_t row, std::span<float> out);
 
-/// Activations of some tokens in the forms that products read: floats always, int8 blocks with
-/// scale and sums when the weights are quantised. A view: who made it owns the memory.
+/// Thirty-two activations in int8, with all that a product with any weight type needs of them: one
+/// cache line. Value i is scale * quants[i].
+struct alignas(64) ActivationBlock {
+  int8_t quants[32];
+  float scale;
+  int32_t sum;           // of the quants
+  int32_t half_sums[2];  // of the first and the last 16
+  float scaled_sum;      // scale * sum: what a minimum is multiplied with
+  float scaled_half_sums[2];
+  float unused;
+};
+static_assert(sizeof(ActivationBlock) == 64);
+
+/// Activations of some tokens in the forms that products read: floats always, int8 blocks when the
+/// weights are quantised. A view: who made it owns the memory.
 struct ActivationsView {
   size_t tokens = 0;
   size_t columns = 0;
   size_t stride = 0;  // floats between rows, a multiple of 16
   float* floats = nullptr;
-  // int8 form: per token and block of 32 columns (the last one padded with zeros)
-  size_t blocks = 0;         // per token
-  int8_t* quants = nullptr;  // [token][block][32]
-  float* scales = nullptr;   // [token][block]
-  int32_t* sums = nullptr;   // [token][block][2]: sums of the quants of each half block of 16
+  size_t blocks = 0;                  // per token; the last one padded with zeros
+  ActivationBlock* quants = nullptr;  // [token][block]
 
   float* row(size_t token) const { return floats + token * stride; }
+  const ActivationBlock* quant_row(size_t token) const { return quants + token * blocks; }
   /// Tokens [begin, begin + count).
   ActivationsView slice(size_t begin, size_t count) const;
 };
@@ -99,8 +110,8 @@ ActivationForm preferred_form(WeightType type);
 /// Functions of one instruction set; found by matmul_kernels(), never changed.
 struct MatmulKernels {
   Isa isa;
-  /// Fills quants, scales and sums of tokens [begin, end) from floats. Rounds to nearest even;
-  /// scale = max |x| / 127, 0 for a block of zeros.
+  /// Fills the int8 blocks of tokens [begin, end) from floats: scale = max |x| / 127 (0 for a block
+  /// of zeros), rounded to nearest even.
   void (*quantize_activations)(const ActivationsView& x, size_t token_begin, size_t token_end);
   /// out[t * out_stride + r] for all tokens of x and the rows of panels [panel_begin, panel_end);
   /// rows past matrix.rows are not written.

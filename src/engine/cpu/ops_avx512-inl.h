@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Register operations of matmul-inl.h in AVX-512 with VNNI: all 16 rows of a panel in one register.
+
+struct Ops {
+  using V = __m512i;
+  using F = __m512;
+  static constexpr size_t kRows = 16;
+  static constexpr bool kSignedWide = false;  // vpdpbusd takes codes up to 255
+  /// 12 sums + 8 quads of codes + scales, offsets and temporaries fill the 32 registers.
+  static constexpr size_t kTileTokens = 12;
+
+  static OMG_INLINE V load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static OMG_INLINE V bytes(int b) { return _mm512_set1_epi8(static_cast<char>(b)); }
+  static OMG_INLINE V bits_and(V a, V b) { return _mm512_and_si512(a, b); }
+  static OMG_INLINE V bits_or(V a, V b) { return _mm512_or_si512(a, b); }
+  static OMG_INLINE V bits_xor(V a, V b) { return _mm512_xor_si512(a, b); }
+  template <int N>
+  static OMG_INLINE V right(V a) {
+    return _mm512_srli_epi16(a, N);
+  }
+  template <int N>
+  static OMG_INLINE V left(V a) {
+    return _mm512_slli_epi16(a, N);
+  }
+  static OMG_INLINE V table(const uint8_t values[16]) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
+  }
+  static OMG_INLINE V look_up(V t, V index) { return _mm512_shuffle_epi8(t, index); }
+  static OMG_INLINE void prefetch(const void* p) {
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+    _mm_prefetch(static_cast<const char*>(p) + 64, _MM_HINT_T0);
+    _mm_prefetch(static_cast<const char*>(p) + 128, _MM_HINT_T0);
+    _mm_prefetch(static_cast<const char*>(p) + 192, _MM_HINT_T0);
+  }
+
+  /// Sums of the products of Quads quads with 4 * Quads activations.
+  template <int MaxCode, size_t Quads>
+  static OMG_INLINE V dot(const V* w, const int8_t* x) {
+    V sum = _mm512_setzero_si512();
+    for (size_t q = 0; q < Quads; ++q) {
+      int32_t four;
+      std::memcpy(&four, x + 4 * q, 4);
+      sum = _mm512_dpbusd_epi32(sum, w[q], _mm512_set1_epi32(four));
+    }
+    return sum;
+  }
+
+  static OMG_INLINE F to_float(V a) { return _mm512_cvtepi32_ps(a); }
+  template <bool Signed>
+  static OMG_INLINE F byte_to_float(V a, size_t i) {
+    const V shifted = _mm512_srl_epi32(a, _mm_cvtsi32_si128(static_cast<int>(8 * i)));
+    return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(255)));
+  }
+  static OMG_INLINE F set(float x) { return _mm512_set1_ps(x); }
+  static OMG_INLINE F add(F a, F b) { return _mm512_add_ps(a, b); }
+  static OMG_INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  static OMG_INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static OMG_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static OMG_INLINE F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+  static OMG_INLINE F load_floats(const float* p) { return _mm512_loadu_ps(p); }
+  static OMG_INLINE void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+  static OMG_INLINE F load_f16(const std::byte* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static OMG_INLINE F load_bf16(const std::byte* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+  static OMG_INLINE void load_bf16_pairs(const std::byte* p, F w[2]) {
+    const V both = _mm512_loadu_si512(p);
+    w[0] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+    w[1] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-65536)));
+  }
+  static OMG_INLINE F load_i8(const std::byte* p) {
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+
+  static OMG_INLINE float largest_magnitude(const float* x) {
+    const F a = _mm512_abs_ps(_mm512_loadu_ps(x));
+    const F b = _mm512_abs_ps(_mm512_loadu_ps(x + 16));
+    return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
+  }
+  static OMG_INLINE void round_to_int8(const float* x, float factor, int8_t* out, int32_t sums[2]) {
+    for (size_t h = 0; h < 2; ++h) {
+      const V rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * h), set(factor)));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * h), _mm512_cvtsepi32_epi8(rounded));
+      sums[h] = _mm512_reduce_add_epi32(rounded);
+    }
+  }
+};

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packing of weights into panels, and single rows back out of them.
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/float16.h"
+#include "engine/kernels/matmul.h"
+#include "engine/kernels/packed_layout.h"
+
+namespace omg {
+namespace {
+
+size_t panel_bytes(WeightType type, size_t columns) {
+  switch (type) {
+    case WeightType::kF32:
+      return columns * kPanelRows * 4;
+    case WeightType::kF16:
+      return (columns * kPanelRows * 2 + 63) / 64 * 64;
+    case WeightType::kBF16:
+      return (columns + 1) / 2 * kPanelRows * 4;
+    default:
+      return panel_sections(code_info(type), columns).end;
+  }
+}
+
+template <class Word>
+void pack_columns(const std::byte* const* rows, size_t columns, std::byte* panel) {
+  auto* out = reinterpret_cast<Word*>(panel);
+  for (size_t column = 0; column < columns; ++column) {
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      Word word = 0;
+      if (rows[r]) std::memcpy(&word, rows[r] + column * sizeof(Word), sizeof(Word));
+      out[column * kPanelRows + r] = word;
+    }
+  }
+}
+
+void pack_bfloat_pairs(const std::byte* const* rows, size_t columns, std::byte* panel) {
+  auto* out = reinterpret_cast<uint16_t*>(panel);
+  for (size_t column = 0; column < (columns + 1) / 2 * 2; ++column) {
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      uint16_t half = 0;
+      if (rows[r] && column < columns) std::memcpy(&half, rows[r] + column * 2, 2);
+      out[(column / 2 * kPanelRows + r) * 2 + column % 2] = half;
+    }
+  }
+}
+
+/// Puts a code of `bits` bits for (row r, column c) of a block whose vectors are zero so far.
+void put_code(uint8_t* vectors, uint32_t bits, size_t r, size_t c, uint32_t code) {
+  const size_t quad = c / 4;
+  const size_t byte = 4 * r + c % 4;
+  if (bits == 8) {
+    vectors[64 * quad + byte] = static_cast<uint8_t>(code);
+    return;
+  }
+  uint32_t rest = code;
+  if (bits >= 4) {
+    vectors[64 * (quad % 4) + byte] |= static_cast<uint8_t>((rest & 15) << (quad / 4 * 4));
+    rest >>= 4;
+    vectors += 256;
+  }
+  if (bits == 2 || bits == 3 || bits == 6) {
+    vectors[64 * (quad / 4) + byte] |= static_cast<uint8_t>((rest & 3) << (quad % 4 * 2));
+    rest >>= 2;
+    vectors += 128;
+  }
+  if (bits == 3 || bits == 5) vectors[byte] |= static_cast<uint8_t>((rest & 1) << quad);
+}
+
+uint32_t get_code(const uint8_t* vectors, uint32_t bits, size_t r, size_t c) {
+  const size_t quad = c / 4;
+  const size_t byte = 4 * r + c % 4;
+  if (bits == 8) return vectors[64 * quad + byte];
+  uint32_t code = 0;
+  uint32_t shift = 0;
+  if (bits >= 4) {
+    code = vectors[64 * (quad % 4) + byte] >> (quad / 4 * 4) & 15;
+    shift = 4;
+    vectors += 256;
+  }
+  if (bits == 2 || bits == 3 || bits == 6) {
+    code |= static_cast<uint32_t>(vectors[64 * (quad / 4) + byte] >> (quad % 4 * 2) & 3) << shift;
+    shift += 2;
+    vectors += 128;
+  }
+  if (bits == 3 || bits == 5) {
+    code |= static_cast<uint32_t>(vectors[byte] >> quad & 1) << shift;
+  }
+  return code;
+}
+
+void put_scales(ScaleKind kind, const BlockCodes& block, size_t r, std::byte* super,
+                std::byte* scales) {
+  const auto put_half = [&](std::byte* base, size_t index, uint16_t half) {
+    std::memcpy(base + index * 2, &half, 2);
+  };
+  if (has_super(kind)) {
+    put_half(super, r, block.d);
+    if (has_min(kind)) put_half(super, kPanelRows + r, block.dmin);
+    auto* bytes = reinterpret_cast<int8_t*>(scales);
+    bytes[r] = block.scales[0];
+    if (has_halves(kind)) bytes[16 + r] = block.scales[1];
+    if (!has_min(kind)) return;
+    int8_t* mins = bytes + (has_halves(kind) ? 32 : 16);
+    mins[r] = static_cast<int8_t>(block.mins[0]);
+    if (has_halves(kind)) mins[16 + r] = static_cast<int8_t>(block.mins[1]);
+    return;
+  }
+  put_half(scales, r, block.d);
+  if (has_min(kind)) put_half(scales, kPanelRows + r, block.dmin);
+}
+
+void pack_quantized(WeightType type, const std::byte* const* rows, size_t columns,
+                    std::byte* panel) {
+  const CodeInfo& info = code_info(type);
+  const PanelSections sections = panel_sections(info, columns);
+  std::memset(panel, 0, sections.end);
+  for (size_t r = 0; r < kPanelRows; ++r) {
+    if (!rows[r]) continue;
+    for (size_t b = 0; b < columns / kActivationBlock; ++b) {
+      const BlockCodes block = block_codes(type, rows[r], b);
+      put_scales(info.scale_kind, block, r, panel + b / 8 * super_bytes(info.scale_kind),
+                 panel + sections.scales + b * scale_bytes_per_block(info.scale_kind));
+      auto* vectors =
+          reinterpret_cast<uint8_t*>(panel + sections.codes) + b * code_bytes_per_block(info.bits);
+      for (size_t c = 0; c < kActivationBlock; ++c) {
+        put_code(vectors, info.bits, r, c, block.codes[c]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+AlignedBytes::AlignedBytes(size_t size) : size_((size + 63) / 64 * 64) {
+  if (size_ == 0) return;
+  if (size_ < size) throw Error(ErrorCode::kOutOfMemory, "a buffer larger than the address space");
+  data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, size_)));
+  if (!data_) {
+    throw Error(ErrorCode::kOutOfMemory, "no memory for " + std::to_string(size_ >> 20) + " MiB");
+  }
+}
+
+void AlignedBytes::Free::operator()(std::byte* data) const {
+  std::free(data);
+}
+
+PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size_t rows,
+                         size_t columns, Parallel& parallel) {
+  const size_t row_size = rows == 0 ? 0 : bytes.size() / rows;
+  assert(row_bytes(type, columns) == row_size);
+  PackedMatrix matrix;
+  matrix.type = type;
+  matrix.rows = rows;
+  matrix.columns = columns;
+  matrix.panel_stride_bytes = panel_bytes(type, columns);
+  matrix.data = AlignedBytes(matrix.panels() * matrix.panel_stride_bytes);
+  parallel.run(matrix.panels(), 4, [&](size_t begin, size_t end, size_t) {
+    for (size_t panel = begin; panel < end; ++panel) {
+      const std::byte* sources[kPanelRows] = {};
+      for (size_t r = 0; r < std::min(kPanelRows, rows - panel * kPanelRows); ++r) {
+        sources[r] = bytes.data() + (panel * kPanelRows + r) * row_size;
+      }
+      std::byte* out = matrix.data.data() + panel * matrix.panel_stride_bytes;
+      switch (type) {
+        case WeightType::kF32:
+          pack_columns<uint32_t>(sources, columns, out);
+          break;
+        case WeightType::kF16:
+          pack_columns<uint16_t>(sources, columns, out);
+          break;
+        case WeightType::kBF16:
+          pack_bfloat_pairs(sources, columns, out);
+          break;
+        default:
+          pack_quantized(type, sources, columns, out);
+      }
+    }
+  });
+  return matrix;
+}
+
+BlockCodes packed_block(const PackedMatrix& matrix, size_t row, size_t block) {
+  const CodeInfo& info = code_info(matrix.type);
+  const PanelSections sections = panel_sections(info, matrix.columns);
+  const std::byte* panel = matrix.data.data() + row / kPanelRows * matrix.panel_stride_bytes;
+  const std::byte* super = panel + block / 8 * super_bytes(info.scale_kind);
+  const std::byte* scales =
+      panel + sections.scales + block * scale_bytes_per_block(info.scale_kind);
+  const size_t r = row % kPanelRows;
+  const auto half = [](const std::byte* base, size_t index) {
+    uint16_t value;
+    std::memcpy(&value, base + index * 2, 2);
+    return value;
+  };
+  BlockCodes out;
+  const ScaleKind kind = info.scale_kind;
+  const std::byte* d = has_super(kind) ? super : scales;
+  out.d = half(d, r);
+  if (has_min(kind)) out.dmin = half(d, kPanelRows + r);
+  if (has_super(kind)) {
+    const auto* bytes = reinterpret_cast<const int8_t*>(scales);
+    const size_t other = has_halves(kind) ? 16 : 0;
+    out.scales[0] = bytes[r];
+    out.scales[1] = bytes[other + r];
+    if (has_min(kind)) {
+      const int8_t* mins = bytes + 16 + other;
+      out.mins[0] = static_cast<uint8_t>(mins[r]);
+      out.mins[1] = static_cast<uint8_t>(mins[other + r]);
+    }
+  }
+  const auto* vectors = reinterpret_cast<const uint8_t*>(panel + sections.codes) +
+                        block * code_bytes_per_block(info.bits);
+  for (size_t c = 0; c < kActivationBlock; ++c) {
+    out.codes[c] = static_cast<uint8_t>(get_code(vectors, info.bits, r, c));
+  }
+  return out;
+}
+
+float packed_float(const PackedMatrix& matrix, size_t row, size_t column) {
+  const std::byte* panel = matrix.data.data() + row / kPanelRows * matrix.panel_stride_bytes;
+  const size_t r = row % kPanelRows;
+  if (matrix.type == WeightType::kF32) {
+    return reinterpret_cast<const float*>(panel)[column * kPanelRows + r];
+  }
+  const auto* halves = reinterpret_cast<const uint16_t*>(panel);
+  if (matrix.type == WeightType::kF16) return f16_to_f32(halves[column * kPanelRows + r]);
+  return bf16_to_f32(halves[(column / 2 * kPanelRows + r) * 2 + column % 2]);
+}
+
+void unpack_row(const PackedMatrix& matrix, size_t row, std::span<float> out) {
+  assert(row < matrix.rows && out.size() == matrix.columns);
+  if (!is_quantized(matrix.type)) {
+    for (size_t column = 0; column < out.size(); ++column) {
+      out[column] = packed_float(matrix, row, column);
+    }
+    return;
+  }
+  const CodeInfo& info = code_info(matrix.type);
+  for (size_t b = 0; b < out.size() / kActivationBlock; ++b) {
+    const BlockCodes block = packed_block(matrix, row, b);
+    dequantize_block(info, block, out.data() + b * kActivationBlock);
+  }
+}
+
+}  // namespace omg
