@@ -7,8 +7,10 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX2);
 namespace omg::avx2 {
-#include "engine/cpu/matmul-inl.h"
+// clang-format off: the second needs the first
 #include "engine/cpu/ops_avx2-inl.h"
+#include "engine/cpu/matmul-inl.h"
+// clang-format on
 }  // namespace omg::avx2
 OMG_TARGET_END;
 

@@ -12,8 +12,10 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX512);
 namespace omg::avx512 {
-#include "engine/cpu/matmul-inl.h"
+// clang-format off: the second needs the first
 #include "engine/cpu/ops_avx512-inl.h"
+#include "engine/cpu/matmul-inl.h"
+// clang-format on
 }  // namespace omg::avx512
 OMG_TARGET_END;
 

@@ -19,6 +19,7 @@ namespace {
 /// A step's gaps (norms, sampling) are below 50 us; beyond that sleeping costs less than it saves.
 constexpr auto kSpinTime = std::chrono::microseconds(100);
 constexpr int kSpinsBetweenClockReads = 64;
+constexpr int kSpinsBeforeYield = 4096;  // about 60 us
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -82,7 +83,10 @@ void ThreadPool::run(size_t count, size_t grain, const Body& body) {
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   work(0);
-  while (busy_.load(std::memory_order_acquire) != 0) pause_cpu();
+  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
+    // Where other programs want the processors too, a worker may not be running: let it.
+    spins < kSpinsBeforeYield ? pause_cpu() : std::this_thread::yield();
+  }
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 

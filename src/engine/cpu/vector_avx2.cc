@@ -7,8 +7,10 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX2);
 namespace omg::avx2 {
+// clang-format off: the second needs the first
 #include "engine/cpu/simd_avx2-inl.h"
 #include "engine/cpu/vector-inl.h"
+// clang-format on
 }  // namespace omg::avx2
 OMG_TARGET_END;
 

@@ -12,8 +12,10 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX512);
 namespace omg::avx512 {
+// clang-format off: the second needs the first
 #include "engine/cpu/simd_avx512-inl.h"
 #include "engine/cpu/vector-inl.h"
+// clang-format on
 }  // namespace omg::avx512
 OMG_TARGET_END;
 

@@ -6,8 +6,10 @@
 #include "engine/cpu/vector_common.h"
 
 namespace omg::neon {
+// clang-format off: the second needs the first
 #include "engine/cpu/simd_neon-inl.h"
 #include "engine/cpu/vector-inl.h"
+// clang-format on
 }  // namespace omg::neon
 
 namespace omg {

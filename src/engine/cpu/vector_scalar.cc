@@ -4,8 +4,10 @@
 #include "engine/cpu/vector_common.h"
 
 namespace omg::scalar {
+// clang-format off: the second needs the first
 #include "engine/cpu/simd_scalar-inl.h"
 #include "engine/cpu/vector-inl.h"
+// clang-format on
 }  // namespace omg::scalar
 
 namespace omg {

@@ -43,7 +43,7 @@ TEST(KvBlockPool, NoBlockIsEverInTwoPlaces) {
   KvBlockPool pool(kBlocks, 8);
   std::mt19937 random(7);
   std::vector<SequenceId> alive;
-  for (int step = 0; step < 20000; ++step) {
+  for (int step = 0; step < 3000; ++step) {
     const uint32_t action = random() % 8;
     if (action == 0 && alive.size() < 8) {
       alive.push_back(pool.create_sequence());
