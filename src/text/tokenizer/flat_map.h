@@ -5,9 +5,11 @@
 // touches one or two cache lines, and filling 256k entries takes a few milliseconds.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -36,19 +38,43 @@ inline uint64_t hash_bytes(std::string_view text) {
 /// Text to a number >= 0. Keys are views: whoever owns the map keeps their bytes in place.
 class StringMap {
  public:
-  void reserve(size_t entries) { rebuild(std::bit_ceil(entries * 2 + 16)); }
+  struct Entry {
+    std::string_view key;
+    int32_t value;
+  };
+
+  /// Sets many at once, in order, with the misses of neighbouring entries overlapping.
+  void set_all(std::span<const Entry> entries) {
+    constexpr size_t kAhead = 16;
+    std::array<uint64_t, kAhead> hashes;
+    rebuild(std::bit_ceil((size_ + entries.size()) * 2 + 16));
+    for (size_t i = 0; i < entries.size() + kAhead; ++i) {
+      if (i >= kAhead) set(entries[i - kAhead], hashes[i % kAhead]);
+      if (i >= entries.size()) continue;
+      hashes[i % kAhead] = hash_bytes(entries[i].key);
+      prefetch_slot(hashes[i % kAhead]);
+    }
+  }
 
   /// The last value set for a key stays.
   void set(std::string_view key, int32_t value) {
     if ((size_ + 1) * 2 > slots_.size()) rebuild(std::bit_ceil(size_ * 4 + 16));
-    Slot& slot = slots_[locate(key, hash_bytes(key))];
-    if (slot.value < 0) ++size_;
-    slot = {key.data(), static_cast<uint32_t>(key.size()), value};
+    set({key, value}, hash_bytes(key));
   }
 
   /// -1 when absent.
-  int32_t find(std::string_view key) const {
-    return slots_.empty() ? -1 : slots_[locate(key, hash_bytes(key))].value;
+  int32_t find(std::string_view key) const { return find(key, hash_bytes(key)); }
+  int32_t find(std::string_view key, uint64_t hash) const {
+    return slots_.empty() ? -1 : slots_[locate(key, hash)].value;
+  }
+
+  // For many look-ups at once: first the slots, then the keys in them, then find(). A vocabulary is
+  // larger than the L2 cache, and so its misses overlap.
+  void prefetch_slot(uint64_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  }
+  void prefetch_key(uint64_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(slots_[hash & (slots_.size() - 1)].data);
   }
 
  private:
@@ -57,6 +83,12 @@ class StringMap {
     uint32_t size = 0;
     int32_t value = -1;
   };
+
+  void set(const Entry& entry, uint64_t hash) {
+    Slot& slot = slots_[locate(entry.key, hash)];
+    if (slot.value < 0) ++size_;
+    slot = {entry.key.data(), static_cast<uint32_t>(entry.key.size()), entry.value};
+  }
 
   size_t locate(std::string_view key, uint64_t hash) const {
     const size_t mask = slots_.size() - 1;
@@ -98,6 +130,10 @@ class MergeMap {
     if (slot.merge.key == Merge::kNone) slot = {pair(left, right), merge};
   }
 
+  void prefetch(int32_t left, int32_t right) const {
+    __builtin_prefetch(&slots_[home(pair(left, right))]);
+  }
+
   Merge find(int32_t left, int32_t right) const { return slots_[locate(pair(left, right))].merge; }
 
  private:
@@ -110,9 +146,13 @@ class MergeMap {
     return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
   }
 
+  size_t home(uint64_t key) const {
+    return mix_hash(key * 0xA24BAED4963EE407u) & (slots_.size() - 1);
+  }
+
   size_t locate(uint64_t key) const {
     const size_t mask = slots_.size() - 1;
-    size_t i = mix_hash(key * 0xA24BAED4963EE407u) & mask;
+    size_t i = home(key);
     while (slots_[i].merge.key != Merge::kNone && slots_[i].pair != key) i = (i + 1) & mask;
     return i;
   }

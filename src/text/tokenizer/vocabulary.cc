@@ -146,11 +146,13 @@ void Vocabulary::read_texts(const Metadata& metadata) {
     tokens_[i].length = static_cast<uint32_t>(texts_.size() - tokens_[i].offset);
     longest_ = std::max<size_t>(longest_, tokens_[i].length);
   }
-  index_.reserve(tokens_.size());
+  std::vector<StringMap::Entry> entries;
+  entries.reserve(tokens_.size());
   for (size_t i = 0; i < tokens_.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
-    index_.set(text(id), id);
+    entries.push_back({text(id), id});
   }
+  index_.set_all(entries);
 }
 
 void Vocabulary::read_types(const Metadata& metadata) {

@@ -52,6 +52,8 @@ class Vocabulary {
   const std::vector<float>& scores() const { return scores_; }
   /// -1 when no token has this text.
   TokenId find(std::string_view text) const { return index_.find(text); }
+  /// The index behind find(), for many look-ups at once.
+  const StringMap& index() const { return index_; }
   /// Bytes of the longest text.
   size_t longest() const { return longest_; }
 
