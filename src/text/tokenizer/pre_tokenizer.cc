@@ -108,8 +108,8 @@ constexpr const char* kDeepseek3Cjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{3
 // written as what it is instead.
 constexpr const char* kDeepseek3 =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+)"
-    R"(|(?:~|[^\r\n\p{L}\p{P}\p{S}])?[\p{L}\p{M}]+| ?[^\p{L}\p{M}\p{N}\p{Z}\p{C}~]+[\r\n]*)" OMG_NEWLINES
-        OMG_SPACES;
+    R"(|(?:~|[^\r\n\p{L}\p{P}\p{S}])?[\p{L}\p{M}]+)"
+    R"(| ?[^\p{L}\p{M}\p{N}\p{Z}\p{C}~]+[\r\n]*)" OMG_NEWLINES OMG_SPACES;
 constexpr const char* kAfmoeScripts =
     R"([\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{8C48}-\x{FAFF}\x{3040}-\x{309F}\x{30A0}-\x{30FF})"
     R"(\x{FF65}-\x{FF9F}\x{2F00}-\x{2FDF}\x{E40}-\x{E7F}\x{E80}-\x{EFF}\x{1780}-\x{17FF})"

@@ -23,7 +23,7 @@ std::string sample(size_t size) {
       "It was the best of times, it was the worst of times; on 14 July 1789 the king's diary said "
       "\"nothing\".\n\nvoid copy(const char* from, char* to, int n) {\n    for (int i = 0; i < n; "
       "++i) to[i] = from[i];  // 1234567 bytes at most\n}\n\nDie Größe der Bäume überrascht; "
-      "съешь ещё этих мягких французских булок. 你好，世界。 🚀🚀 I'll say it isn't so...\n";
+      "съешь ещё булок. 你好，世界。 🚀🚀 I'll say it isn't so...\n";
   std::string text;
   for (int i = 0; text.size() < size; ++i) text += std::to_string(i * 7919) + " " + paragraph;
   return text;
