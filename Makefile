@@ -1,0 +1,60 @@
+# The front door: each target does everything it needs on a fresh Debian or Ubuntu machine.
+#
+#   make                     build build/release/bin/ohmygpu (and its short name omg)
+#   make demo [MODEL=x.gguf] [PROMPT="..."]   see it work
+#   make test                all tests: release, with sanitizers, and the fuzzers for a while
+#   make bench               micro-benchmarks of the kernels; bench/README.md has the comparisons
+#   make format              format the code
+#   make tidy                check the rules of the house
+
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+
+.PHONY: all setup build demo test test-release test-asan test-tsan test-fuzz bench format tidy clean
+
+all: build
+
+setup:
+	@tools/setup.sh
+
+build: setup
+	@tools/build.sh release
+
+demo: build
+	@tools/demo.sh "$(MODEL)" "$(PROMPT)"
+
+test: test-release test-asan test-tsan test-fuzz
+	@echo "== all tests passed"
+
+test-release: setup
+	@tools/build.sh release
+	@echo "== tests, release build"
+	@ctest --preset release -j $(JOBS)
+
+test-asan: setup
+	@tools/build.sh asan
+	@echo "== tests under address and undefined-behaviour sanitizers"
+	@ctest --preset asan -j $(JOBS)
+
+# The sanitizer of threads matters where there are threads.
+test-tsan: setup
+	@tools/build.sh tsan
+	@echo "== tests under the thread sanitizer"
+	@ctest --preset tsan -j 1 -L threads
+
+test-fuzz: setup
+	@tools/build.sh fuzz
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+bench: build
+	@for program in build/release/bin/*_bench; do echo "== $$program"; $$program; done
+
+format: setup
+	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+
+tidy: setup
+	@python3 tools/tidy/tidy.py .
+
+clean:
+	@rm -rf build
