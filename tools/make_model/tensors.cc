@@ -6,9 +6,10 @@
 // the residual stream is scaled by another 1/sqrt(2 layers), so that the stream has about unit
 // variance after any number of layers. Logits get a deviation of about 2: enough for a sampler to
 // have a choice, and no token certain. Where embeddings serve as output too, each token's own
-// embedding in the stream would win every time (its logit is the embedding's squared length); so
-// they are small and the last norm makes up for it. Gemma's norms after each branch set its
-// variance to 1 again, so there the stream's grows to 2 layers, which drowns the embedding as well.
+// embedding in the stream would win every time: its logit, in deviations, is the length of the
+// embedding over the deviation of what the layers add. The lengths are chosen to keep that at 2 to
+// 3. Gemma multiplies embeddings by sqrt(embedding length), and its norms after each branch let the
+// stream's variance grow to 2 layers.
 #include "tools/make_model/tensors.h"
 
 #include <cmath>
@@ -20,7 +21,10 @@ namespace {
 constexpr float kNormDeviation = 0.1f;
 constexpr float kBiasDeviation = 0.1f;
 constexpr float kLogitDeviation = 2.0f;
-constexpr float kTiedEmbeddingLength = 0.5f;
+/// Length of a row of tied embeddings over the deviation of what the layers add to the stream.
+constexpr float kTiedEmbeddingRatio = 2.0f;
+/// Deviation of what all layers together add; less than 1, as gates and attention average.
+constexpr float kAddedDeviation = 0.6f;
 
 bool is_gemma(Family family) {
   return family == Family::kGemma2 || family == Family::kGemma3;
@@ -38,11 +42,7 @@ class TensorList {
   std::vector<ModelTensor> take() { return std::move(tensors_); }
 
   void add_globals_before() {
-    const float embedding = options_.tied_embeddings ? kTiedEmbeddingLength : 1.0f;
-    matrix("token_embd.weight", options_.embedding, options_.vocabulary,
-           options_.tied_embeddings || is_gemma(options_.family)
-               ? embedding
-               : std::sqrt(static_cast<float>(options_.embedding)) * 0.5f);
+    matrix("token_embd.weight", options_.embedding, options_.vocabulary, embedding_length());
     if (options_.rope_llama3_factor > 0) values("rope_freqs.weight", llama3_factors());
     if (options_.family == Family::kPhi3) {
       values("rope_factors_long.weight", rising_factors(longrope_scale()));
@@ -66,7 +66,7 @@ class TensorList {
   }
 
   void add_globals_after() {
-    const float scale = options_.tied_embeddings ? kLogitDeviation / kTiedEmbeddingLength : 1.0f;
+    const float scale = options_.tied_embeddings ? kLogitDeviation / embedding_length() : 1.0f;
     vector("output_norm.weight", options_.embedding, scale, kNormDeviation * scale);
     if (options_.family == Family::kPhi2) {
       vector("output_norm.bias", options_.embedding, 0, kBiasDeviation);
@@ -79,6 +79,14 @@ class TensorList {
   }
 
  private:
+  /// Of a row of token_embd.
+  float embedding_length() const {
+    const float root = std::sqrt(static_cast<float>(options_.embedding));
+    const bool gemma = is_gemma(options_.family);
+    if (!options_.tied_embeddings) return gemma ? 1.0f : root;
+    return gemma ? kTiedEmbeddingRatio / (residual_ * root) : kTiedEmbeddingRatio * kAddedDeviation;
+  }
+
   void add_attention() {
     const uint32_t queries = options_.heads * options_.head_size;
     const uint32_t keys = options_.kv_heads * options_.head_size;
@@ -120,7 +128,7 @@ class TensorList {
                   float scale = 1.0f) {
     matrix(name + ".weight", columns, rows, scale);
     if (has_bias || options_.family == Family::kPhi2) {
-      vector(name + ".bias", rows, 0, kBiasDeviation);
+      vector(name + ".bias", rows, 0, kBiasDeviation * scale);
     }
   }
 
