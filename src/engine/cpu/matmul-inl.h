@@ -151,6 +151,7 @@ struct MatmulCode {
   template <class T, size_t N>
   static OMG_INLINE void tile_int8(const Part& part, size_t blocks, const ActivationBlock* x,
                                    F sums[N]) {
+    OMG_UNROLL
     for (size_t n = 0; n < N; ++n) sums[n] = Ops::set(0.0f);
     for (size_t b = 0; b < blocks; ++b) {
       V w[8];
@@ -163,28 +164,46 @@ struct MatmulCode {
         const F zero_point = Ops::set(static_cast<float>(T::kZeroPoint));
         for (size_t h = 0; h < 2; ++h) offset[h] = Ops::fma(scale[h], zero_point, offset[h]);
       }
-      for (size_t n = 0; n < N; ++n) {
-        const ActivationBlock& token = x[n * blocks + b];
+      constexpr size_t kGroup =
+          N % Ops::kGroupTokens == 0 ? Ops::kGroupTokens : std::min<size_t>(N, 4);
+      static_assert(N % kGroup == 0);
+      OMG_UNROLL
+      for (size_t n = 0; n < N; n += kGroup) {
+        // Hidden from the optimiser, which would otherwise keep a pointer to every operand of
+        // every token in memory: each is an increment and a load per block.
+        const ActivationBlock* tokens[kGroup];
+        OMG_UNROLL
+        for (size_t i = 0; i < kGroup; ++i) {
+          tokens[i] = x + (n + i) * blocks + b;
+          __asm__("" : "+r"(tokens[i]));
+        }
         if constexpr (T::kHalves) {
-          for (size_t h = 0; h < 2; ++h) {
-            const V dot = Ops::template dot<T::kMaxCode, 4>(w + 4 * h, token.quants + 16 * h);
-            sums[n] =
-                Ops::fma(Ops::to_float(dot), Ops::mul(scale[h], Ops::set(token.scale)), sums[n]);
-            if constexpr (T::kZeroPoint != 0 || T::kMin) {
-              sums[n] = Ops::fnma(offset[h], Ops::set(token.scaled_half_sums[h]), sums[n]);
-            }
-          }
+          add_dots<T, kGroup, 4>(w, tokens, 0, scale[0], offset[0], sums + n);
+          add_dots<T, kGroup, 4>(w + 4, tokens, 1, scale[1], offset[1], sums + n);
         } else {
-          const V dot = Ops::template dot<T::kMaxCode, 8>(w, token.quants);
-          sums[n] =
-              Ops::fma(Ops::to_float(dot), Ops::mul(scale[0], Ops::set(token.scale)), sums[n]);
-          if constexpr (T::kZeroPoint != 0 || T::kMin) {
-            sums[n] = Ops::fnma(offset[0], Ops::set(token.scaled_sum), sums[n]);
-          }
+          add_dots<T, kGroup, 8>(w, tokens, 0, scale[0], offset[0], sums + n);
         }
       }
     }
   }
+
+  /// One block (8 quads) or half a block (4 quads) of the tokens of a group.
+  template <class T, size_t Group, size_t Quads>
+  static OMG_INLINE void add_dots(const V* w, const ActivationBlock* const* tokens, size_t half,
+                                  F scale, F offset, F* sums) {
+    V dots[Group];
+    Ops::template dots<T::kMaxCode, Quads, Group>(w, tokens, half * 16, dots);
+    OMG_UNROLL
+    for (size_t i = 0; i < Group; ++i) {
+      sums[i] =
+          Ops::fma(Ops::to_float(dots[i]), Ops::mul(scale, Ops::set(tokens[i]->scale)), sums[i]);
+      if constexpr (T::kZeroPoint != 0 || T::kMin) {
+        const float sum = Quads == 8 ? tokens[i]->scaled_sum : tokens[i]->scaled_half_sums[half];
+        sums[i] = Ops::fnma(offset, Ops::set(sum), sums[i]);
+      }
+    }
+  }
+
   /// Far enough ahead to hide a trip to memory (~100 ns at ~10 bytes/ns), near enough to stay in
   /// L1.
   static constexpr size_t kPrefetchBytes = 2048;
@@ -193,6 +212,7 @@ struct MatmulCode {
   template <class T, size_t N>
   static OMG_INLINE void tile_float(const Part& part, size_t blocks, const float* x, size_t stride,
                                     F sums[N]) {
+    OMG_UNROLL
     for (size_t n = 0; n < N; ++n) sums[n] = Ops::set(0.0f);
     for (size_t b = 0; b < blocks; ++b) {
       V w[8];
@@ -206,6 +226,7 @@ struct MatmulCode {
           const F code = Ops::template byte_to_float<T::kSigned>(w[q], i);
           F weight = Ops::mul(scale[q / 4], Ops::sub(code, zero_point));
           if constexpr (T::kMin) weight = Ops::sub(weight, min[q / 4]);
+          OMG_UNROLL
           for (size_t n = 0; n < N; ++n) {
             sums[n] = Ops::fma(weight, Ops::set(x[n * stride + 32 * b + 4 * q + i]), sums[n]);
           }
@@ -216,6 +237,7 @@ struct MatmulCode {
 
   static OMG_INLINE void write(const F* sums, size_t n, size_t rows, float* out,
                                size_t out_stride) {
+    OMG_UNROLL
     for (size_t i = 0; i < n; ++i) {
       if (rows >= kRows) {
         Ops::store(out + i * out_stride, sums[i]);
@@ -304,11 +326,13 @@ struct MatmulCode {
       const size_t stride = place.x.stride;
       F even[N];
       F odd[N];
+      OMG_UNROLL
       for (size_t n = 0; n < N; ++n) even[n] = odd[n] = Ops::set(0.0f);
       size_t column = 0;
       for (; column + 2 <= columns; column += 2) {
         F w[2];
         load_two(panel, p, column, w);
+        OMG_UNROLL
         for (size_t n = 0; n < N; ++n) {
           even[n] = Ops::fma(w[0], Ops::set(x[n * stride + column]), even[n]);
           odd[n] = Ops::fma(w[1], Ops::set(x[n * stride + column + 1]), odd[n]);
@@ -316,10 +340,12 @@ struct MatmulCode {
       }
       if (column < columns) {
         const F w = load_one(panel, p, column);
+        OMG_UNROLL
         for (size_t n = 0; n < N; ++n) {
           even[n] = Ops::fma(w, Ops::set(x[n * stride + column]), even[n]);
         }
       }
+      OMG_UNROLL
       for (size_t n = 0; n < N; ++n) even[n] = Ops::add(even[n], odd[n]);
       write(even, N, place.rows, place.out, place.out_stride);
     }

@@ -10,6 +10,7 @@ struct Ops {
   static constexpr size_t kRows = 8;
   static constexpr bool kSignedWide = true;
   static constexpr size_t kTileTokens = 4;  // 16 registers
+  static constexpr size_t kGroupTokens = 1;
 
   static OMG_INLINE V load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -58,6 +59,12 @@ struct Ops {
       if (q % kRun == kRun - 1 || q == Quads - 1) sum = _mm256_add_epi32(sum, widen(run));
     }
     return sum;
+  }
+
+  template <int MaxCode, size_t Quads, size_t Group>
+  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t first, V* out) {
+    OMG_UNROLL
+    for (size_t i = 0; i < Group; ++i) out[i] = dot<MaxCode, Quads>(w, x[i]->quants + first);
   }
 
   static OMG_INLINE F to_float(V a) { return _mm256_cvtepi32_ps(a); }

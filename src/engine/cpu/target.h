@@ -32,6 +32,14 @@
   static_assert(true)
 #endif
 
+/// Before a loop of at most 16 steps over an array that has to live in registers. GCC leaves such
+/// loops as they are beyond 8 steps or so, and the array in memory.
+#if defined(__clang__)
+#define OMG_UNROLL OMG_PRAGMA(clang loop unroll(full))
+#else
+#define OMG_UNROLL OMG_PRAGMA(GCC unroll 16)
+#endif
+
 #define OMG_INLINE inline __attribute__((always_inline))
 
 // The feature lists behind the names in engine/kernels/isa.h.
