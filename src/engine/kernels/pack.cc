@@ -5,6 +5,11 @@
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "base/error.h"
 #include "base/float16.h"
@@ -13,6 +18,8 @@
 
 namespace omg {
 namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t panel_bytes(WeightType type, size_t columns) {
   switch (type) {
@@ -27,49 +34,82 @@ size_t panel_bytes(WeightType type, size_t columns) {
   }
 }
 
-template <class Word>
+/// Columns that are packed before going to the next row: a cache line or two of each.
+constexpr size_t kColumnsAtOnce = 32;
+
+/// Word (column / PerLane, row) holds PerLane columns of a row.
+template <class Word, size_t PerLane>
 void pack_columns(const std::byte* const* rows, size_t columns, std::byte* panel) {
   auto* out = reinterpret_cast<Word*>(panel);
-  for (size_t column = 0; column < columns; ++column) {
+  const size_t padded = (columns + PerLane - 1) / PerLane * PerLane;
+  for (size_t first = 0; first < padded; first += kColumnsAtOnce) {
+    const size_t count = std::min(kColumnsAtOnce, padded - first);
     for (size_t r = 0; r < kPanelRows; ++r) {
-      Word word = 0;
-      if (rows[r]) std::memcpy(&word, rows[r] + column * sizeof(Word), sizeof(Word));
-      out[column * kPanelRows + r] = word;
+      Word words[kColumnsAtOnce] = {};
+      if (rows[r]) {
+        std::memcpy(words, rows[r] + first * sizeof(Word),
+                    std::min(count, columns - first) * sizeof(Word));
+      }
+      Word* lane = out + first * kPanelRows + r * PerLane;
+      for (size_t i = 0; i < count; ++i) {
+        lane[i / PerLane * PerLane * kPanelRows + i % PerLane] = words[i];
+      }
     }
   }
 }
 
-void pack_bfloat_pairs(const std::byte* const* rows, size_t columns, std::byte* panel) {
-  auto* out = reinterpret_cast<uint16_t*>(panel);
-  for (size_t column = 0; column < (columns + 1) / 2 * 2; ++column) {
-    for (size_t r = 0; r < kPanelRows; ++r) {
-      uint16_t half = 0;
-      if (rows[r] && column < columns) std::memcpy(&half, rows[r] + column * 2, 2);
-      out[(column / 2 * kPanelRows + r) * 2 + column % 2] = half;
-    }
-  }
-}
-
-/// Puts a code of `bits` bits for (row r, column c) of a block whose vectors are zero so far.
-void put_code(uint8_t* vectors, uint32_t bits, size_t r, size_t c, uint32_t code) {
-  const size_t quad = c / 4;
-  const size_t byte = 4 * r + c % 4;
-  if (bits == 8) {
-    vectors[64 * quad + byte] = static_cast<uint8_t>(code);
+/// Puts the 32 codes of row r into a block's vectors: each quad is a 32-bit word, and a word of a
+/// vector is made of a few quads' bits, so that no code is handled on its own.
+template <uint32_t Bits>
+void put_codes(const uint8_t* codes, size_t r, uint8_t* vectors) {
+  uint32_t quads[8];
+  std::memcpy(quads, codes, sizeof(quads));
+  const auto store = [&](size_t vector, uint32_t word) {
+    std::memcpy(vectors + 64 * vector + 4 * r, &word, 4);
+  };
+  if constexpr (Bits == 8) {
+    for (size_t q = 0; q < 8; ++q) store(q, quads[q]);
     return;
   }
-  uint32_t rest = code;
-  if (bits >= 4) {
-    vectors[64 * (quad % 4) + byte] |= static_cast<uint8_t>((rest & 15) << (quad / 4 * 4));
-    rest >>= 4;
-    vectors += 256;
+  size_t next = 0;  // vector
+  if constexpr (Bits >= 4) {
+    for (size_t v = 0; v < 4; ++v) {
+      store(v, (quads[v] & 0x0f0f0f0fu) | (quads[v + 4] & 0x0f0f0f0fu) << 4);
+    }
+    for (auto& quad : quads) quad = quad >> 4 & 0x0f0f0f0fu;
+    next = 4;
   }
-  if (bits == 2 || bits == 3 || bits == 6) {
-    vectors[64 * (quad / 4) + byte] |= static_cast<uint8_t>((rest & 3) << (quad % 4 * 2));
-    rest >>= 2;
-    vectors += 128;
+  if constexpr (Bits == 2 || Bits == 3 || Bits == 6) {
+    for (size_t v = 0; v < 2; ++v) {
+      uint32_t word = 0;
+      for (size_t j = 0; j < 4; ++j) word |= (quads[4 * v + j] & 0x03030303u) << (2 * j);
+      store(next + v, word);
+    }
+    for (auto& quad : quads) quad = quad >> 2 & 0x3f3f3f3fu;
+    next += 2;
   }
-  if (bits == 3 || bits == 5) vectors[byte] |= static_cast<uint8_t>((rest & 1) << quad);
+  if constexpr (Bits == 3 || Bits == 5) {
+    uint32_t word = 0;
+    for (size_t q = 0; q < 8; ++q) word |= (quads[q] & 0x01010101u) << q;
+    store(next, word);
+  }
+}
+
+void put_codes(uint32_t bits, const uint8_t* codes, size_t r, uint8_t* vectors) {
+  switch (bits) {
+    case 2:
+      return put_codes<2>(codes, r, vectors);
+    case 3:
+      return put_codes<3>(codes, r, vectors);
+    case 4:
+      return put_codes<4>(codes, r, vectors);
+    case 5:
+      return put_codes<5>(codes, r, vectors);
+    case 6:
+      return put_codes<6>(codes, r, vectors);
+    default:
+      return put_codes<8>(codes, r, vectors);
+  }
 }
 
 uint32_t get_code(const uint8_t* vectors, uint32_t bits, size_t r, size_t c) {
@@ -119,17 +159,22 @@ void pack_quantized(WeightType type, const std::byte* const* rows, size_t column
                     std::byte* panel) {
   const CodeInfo& info = code_info(type);
   const PanelSections sections = panel_sections(info, columns);
-  std::memset(panel, 0, sections.end);
-  for (size_t r = 0; r < kPanelRows; ++r) {
-    if (!rows[r]) continue;
-    for (size_t b = 0; b < columns / kActivationBlock; ++b) {
-      const BlockCodes block = block_codes(type, rows[r], b);
-      put_scales(info.scale_kind, block, r, panel + b / 8 * super_bytes(info.scale_kind),
-                 panel + sections.scales + b * scale_bytes_per_block(info.scale_kind));
-      auto* vectors =
-          reinterpret_cast<uint8_t*>(panel + sections.codes) + b * code_bytes_per_block(info.bits);
-      for (size_t c = 0; c < kActivationBlock; ++c) {
-        put_code(vectors, info.bits, r, c, block.codes[c]);
+  const size_t blocks = columns / kActivationBlock;
+  const size_t code_bytes = code_bytes_per_block(info.bits);
+  const size_t scale_bytes = scale_bytes_per_block(info.scale_kind);
+  const bool is_full =
+      std::all_of(rows, rows + kPanelRows, [](auto row) { return row != nullptr; });
+  if (!is_full) std::memset(panel, 0, sections.end);
+  // Eight blocks of all rows at a time: what is written, 4 KiB at most, stays in the first cache.
+  for (size_t first = 0; first < blocks; first += 8) {
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      if (!rows[r]) continue;
+      for (size_t b = first; b < std::min(first + 8, blocks); ++b) {
+        const BlockCodes block = block_codes(type, rows[r], b);
+        put_scales(info.scale_kind, block, r, panel + b / 8 * super_bytes(info.scale_kind),
+                   panel + sections.scales + b * scale_bytes);
+        put_codes(info.bits, block.codes, r,
+                  reinterpret_cast<uint8_t*>(panel + sections.codes) + b * code_bytes);
       }
     }
   }
@@ -140,10 +185,18 @@ void pack_quantized(WeightType type, const std::byte* const* rows, size_t column
 AlignedBytes::AlignedBytes(size_t size) : size_((size + 63) / 64 * 64) {
   if (size_ == 0) return;
   if (size_ < size) throw Error(ErrorCode::kOutOfMemory, "a buffer larger than the address space");
-  data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, size_)));
+  const bool is_large = size_ >= 2 * kHugePage;
+  const size_t alignment = is_large ? kHugePage : 64;
+  const size_t padded = (size_ + alignment - 1) / alignment * alignment;
+  if (padded >= size_) data_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, padded)));
   if (!data_) {
     throw Error(ErrorCode::kOutOfMemory, "no memory for " + std::to_string(size_ >> 20) + " MiB");
   }
+#if defined(__linux__)
+  // A matrix is read from end to end: with small pages that is a page-table walk every 4 KiB. Only
+  // whole pages, so that the rest of the last one does not become resident. A hint: may fail.
+  if (is_large) madvise(data_.get(), size_ / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
 }
 
 void AlignedBytes::Free::operator()(std::byte* data) const {
@@ -169,13 +222,13 @@ PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size
       std::byte* out = matrix.data.data() + panel * matrix.panel_stride_bytes;
       switch (type) {
         case WeightType::kF32:
-          pack_columns<uint32_t>(sources, columns, out);
+          pack_columns<uint32_t, 1>(sources, columns, out);
           break;
         case WeightType::kF16:
-          pack_columns<uint16_t>(sources, columns, out);
+          pack_columns<uint16_t, 1>(sources, columns, out);
           break;
         case WeightType::kBF16:
-          pack_bfloat_pairs(sources, columns, out);
+          pack_columns<uint16_t, 2>(sources, columns, out);
           break;
         default:
           pack_quantized(type, sources, columns, out);
