@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtimes/native/answer_stream.h"
+
+#include <utility>
+
+namespace omg {
+
+AnswerStream::AnswerStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
+                           const PieceSink& sink)
+    : detokenizer_(tokenizer), stops_(stops), sink_(sink) {}
+
+bool AnswerStream::push(SampledToken token) {
+  const std::string text = detokenizer_.push(token.token);
+  pending_.push_back({std::move(token), produced_, produced_});
+  add_text(text);
+  return stops_.matched() == nullptr;
+}
+
+void AnswerStream::finish() {
+  if (stops_.matched() != nullptr) return;
+  add_text(detokenizer_.finish());
+  if (stops_.matched() == nullptr) show(stops_.finish(), true);
+}
+
+void AnswerStream::add_text(const std::string& text) {
+  if (text.empty()) return;
+  produced_ += text.size();
+  for (; settled_ < pending_.size(); ++settled_) pending_[settled_].end = produced_;
+  std::string certain = stops_.push(text);
+  show(std::move(certain), stops_.matched() != nullptr);
+}
+
+void AnswerStream::show(std::string text, bool ends) {
+  shown_ += text.size();
+  GenerationPiece piece{std::move(text), {}};
+  // At the end a token that was shown in part is reported too; one that lies wholly in the stop
+  // string is not.
+  const bool stopped = stops_.matched() != nullptr;
+  while (!pending_.empty()) {
+    const PendingToken& first = pending_.front();
+    const bool due = stopped ? first.start < shown_ : ends || (settled_ > 0 && first.end <= shown_);
+    if (!due) break;
+    piece.tokens.push_back(std::move(pending_.front().token));
+    pending_.pop_front();
+    if (settled_ > 0) --settled_;
+  }
+  if (sink_ && !(piece.text.empty() && piece.tokens.empty())) sink_(piece);
+}
+
+}  // namespace omg
