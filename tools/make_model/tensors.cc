@@ -5,11 +5,13 @@
 // On conditioning: a matrix with deviation 1/sqrt(row length) keeps unit variance. What is added to
 // the residual stream is scaled by another 1/sqrt(2 layers), so that the stream has about unit
 // variance after any number of layers. Logits get a deviation of about 2: enough for a sampler to
-// have a choice, and no token certain. Where embeddings serve as output too, each token's own
-// embedding in the stream would win every time: its logit, in deviations, is the length of the
-// embedding over the deviation of what the layers add. The lengths are chosen to keep that at 2 to
-// 3. Gemma multiplies embeddings by sqrt(embedding length), and its norms after each branch let the
-// stream's variance grow to 2 layers.
+// have a choice, and no token certain. Embeddings are as large as what the layers add. Where they
+// serve as output too, the part of a token's own embedding that is left in the stream would win
+// every time, and greedy text would repeat one word; so there the weights of the last norm have
+// either sign, and a token's own logit is like any other. As that part still maps tokens in a
+// symmetric way (if a leads to b, b leads to a), it is also made smaller. Gemma multiplies
+// embeddings by sqrt(embedding length), and its norms after each branch let the stream's variance
+// grow to 2 layers.
 #include "tools/make_model/tensors.h"
 
 #include <cmath>
@@ -21,10 +23,8 @@ namespace {
 constexpr float kNormDeviation = 0.1f;
 constexpr float kBiasDeviation = 0.1f;
 constexpr float kLogitDeviation = 2.0f;
-/// Length of a row of tied embeddings over the deviation of what the layers add to the stream.
-constexpr float kTiedEmbeddingRatio = 2.0f;
-/// Deviation of what all layers together add; less than 1, as gates and attention average.
-constexpr float kAddedDeviation = 0.6f;
+/// Of tied embeddings in the residual stream, against what the layers add.
+constexpr float kTiedShare = 0.3f;
 
 bool is_gemma(Family family) {
   return family == Family::kGemma2 || family == Family::kGemma3;
@@ -66,10 +66,10 @@ class TensorList {
   }
 
   void add_globals_after() {
-    const float scale = options_.tied_embeddings ? kLogitDeviation / embedding_length() : 1.0f;
-    vector("output_norm.weight", options_.embedding, scale, kNormDeviation * scale);
-    if (options_.family == Family::kPhi2) {
-      vector("output_norm.bias", options_.embedding, 0, kBiasDeviation);
+    if (options_.tied_embeddings) {
+      vector("output_norm.weight", options_.embedding, 0, kLogitDeviation / embedding_length());
+    } else {
+      norm("output_norm", options_.embedding);
     }
     if (options_.tied_embeddings) return;
     matrix("output.weight", options_.embedding, options_.vocabulary, kLogitDeviation);
@@ -81,10 +81,9 @@ class TensorList {
  private:
   /// Of a row of token_embd.
   float embedding_length() const {
-    const float root = std::sqrt(static_cast<float>(options_.embedding));
-    const bool gemma = is_gemma(options_.family);
-    if (!options_.tied_embeddings) return gemma ? 1.0f : root;
-    return gemma ? kTiedEmbeddingRatio / (residual_ * root) : kTiedEmbeddingRatio * kAddedDeviation;
+    const float share = options_.tied_embeddings ? kTiedShare : 1.0f;
+    if (is_gemma(options_.family)) return share / residual_;
+    return share * std::sqrt(static_cast<float>(options_.embedding));
   }
 
   void add_attention() {
