@@ -357,7 +357,7 @@ bool is_callable(const Value& value) {
 Value call(Runtime& runtime, const Value& callee, Arguments& arguments) {
   if (callee.is_undefined()) runtime.fail_undefined(callee);
   if (!is_callable(callee)) {
-    runtime.fail("'" + std::string(type_name(callee)) + "' object is not callable");
+    runtime.fail({"'", type_name(callee), "' object is not callable"});
   }
   const DepthGuard guard(runtime);
   return callee.dynamic().call(runtime, arguments);

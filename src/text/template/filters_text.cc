@@ -431,7 +431,7 @@ Value filter_tojson(Runtime& runtime, const Value& input, const Arguments& argum
   style.ensure_ascii = bound.truth(0, false);
   style.sort_keys = bound.truth(3, false);
   if (bound.has(1) && !bound[1].is_none()) {
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
     if (bound[1].is_string()) {
       style.indent = std::string(bound[1].text());
     } else {

@@ -45,7 +45,7 @@ int prefix_base(std::string_view text) {
 }
 
 struct FormatSpecification {
-  std::string fill = " ";
+  std::string_view fill = " ";
   char align = 0;
   char sign = '-';
   bool alternate = false;
@@ -75,7 +75,7 @@ FormatSpecification parse_specification(Runtime& runtime, std::string_view text)
   if (!text.empty()) {
     const size_t first = decode_utf8(text, 0).size;
     if (first < text.size() && is_align(text[first])) {
-      spec.fill = std::string(text.substr(0, first));
+      spec.fill = text.substr(0, first);
       spec.align = text[first];
       at = first + 1;
     } else if (is_align(text[0])) {

@@ -231,7 +231,9 @@ void append_repr(TextBuilder& out, const Value& value) {
     case Kind::kRange:
       return append_range_repr(out, value.range());
     case Kind::kIterator:
-      return out.append("<" + std::string(type_name(value)) + " object>");
+      out.append('<');
+      out.append(type_name(value));
+      return out.append(" object>");
     case Kind::kDynamic:
       return out.append(value.dynamic().repr(out.runtime()));
   }

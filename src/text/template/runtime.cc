@@ -14,6 +14,12 @@ void Runtime::fail(const std::string& why) const {
   throw Error(ErrorCode::kInvalidArgument, "template line " + std::to_string(line) + ": " + why);
 }
 
+void Runtime::fail(std::initializer_list<std::string_view> parts) const {
+  std::string why;
+  for (const std::string_view part : parts) why += part;
+  fail(why);
+}
+
 void Runtime::fail_steps() const {
   throw Error(ErrorCode::kLimitExceeded, "template line " + std::to_string(line) +
                                              ": the chat template was stopped: it needs " +

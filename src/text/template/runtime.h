@@ -43,6 +43,7 @@ class Runtime {
 
   /// Throws Error(kInvalidArgument) "template line L: why".
   [[noreturn]] void fail(const std::string& why) const;
+  [[noreturn]] void fail(std::initializer_list<std::string_view> parts) const;
   /// Throws what using an undefined value means.
   [[noreturn]] void fail_undefined(const Value& value) const;
 

@@ -201,7 +201,7 @@ class PercentFormatter {
     if (conversion.left) {
       specification += '<';
     } else if (conversion.zero) {
-      specification += "0=";
+      specification.append("0=");
     } else {
       specification += '>';
     }
@@ -209,7 +209,8 @@ class PercentFormatter {
     if (conversion.alternate) specification += '#';
     specification += std::to_string(conversion.width);
     if (!integral && conversion.precision >= 0) {
-      specification += "." + std::to_string(conversion.precision);
+      specification += '.';
+      specification += std::to_string(conversion.precision);
     }
     const bool decimal =
         integral && conversion.type != 'x' && conversion.type != 'X' && conversion.type != 'o';
