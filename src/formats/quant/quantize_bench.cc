@@ -11,7 +11,7 @@ namespace omg {
 namespace {
 
 void quantize_gaussian(benchmark::State& state, WeightType type) {
-  const auto weights = testing::random_weights(testing::Distribution::kGaussian, 16384);
+  const auto weights = quant_testing::random_weights(quant_testing::Distribution::kGaussian, 16384);
   std::vector<std::byte> blocks(*row_bytes(type, weights.size()));
   for (auto unused : state) {
     quantize(type, weights, blocks);

@@ -18,9 +18,9 @@
 namespace omg {
 namespace {
 
-using testing::Distribution;
-using testing::Random;
-using testing::random_weights;
+using quant_testing::Distribution;
+using quant_testing::Random;
+using quant_testing::random_weights;
 
 std::vector<std::byte> quantized(WeightType type, std::span<const float> weights) {
   std::vector<std::byte> blocks(*row_bytes(type, weights.size()));

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace omg::testing {
+namespace omg::quant_testing {
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 class Random {
@@ -63,4 +63,4 @@ inline std::vector<float> random_weights(Distribution distribution, size_t count
   return weights;
 }
 
-}  // namespace omg::testing
+}  // namespace omg::quant_testing
