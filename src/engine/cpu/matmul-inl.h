@@ -31,7 +31,7 @@ struct Codec {
   static constexpr bool kSigned = kWide && Ops::kSignedWide;
   static constexpr int kZeroPoint = kSigned ? 0 : ZeroPoint;
   /// The largest code: what decides how many products fit 16 bits.
-  static constexpr int kMaxCode = kWide ? 255 : (Table ? 2 * ZeroPoint : (1 << Bits) - 1);
+  static constexpr int kMaxCode = kWide ? 255 : (Table != nullptr ? 2 * ZeroPoint : (1 << Bits) - 1);
 };
 
 struct MatmulCode {
