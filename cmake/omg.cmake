@@ -27,8 +27,13 @@ function(omg_library name)
   target_link_libraries(${name} PUBLIC omg_options ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE})
 endfunction()
 
-# omg_test(NAME SOURCES a_test.cc DEPENDS omg_base ... [LABELS per_isa]): one program of GoogleTest
-# cases, run by CTest as one test.
+# Parts of a build, for the presets that need no more: the tests that the thread sanitizer watches,
+# and the fuzzers.
+add_custom_target(threads_tests)
+add_custom_target(fuzzers)
+
+# omg_test(NAME SOURCES a_test.cc DEPENDS omg_base ... [LABELS per_isa threads]): one program of
+# GoogleTest cases, run by CTest as one test. Label `threads`: the thread sanitizer runs it too.
 function(omg_test name)
   if(NOT OMG_TESTS)
     return()
@@ -44,6 +49,9 @@ function(omg_test name)
     set(ARG_TIMEOUT 600)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  if("threads" IN_LIST ARG_LABELS)
+    add_dependencies(threads_tests ${name})
+  endif()
 endfunction()
 
 # omg_bench(NAME SOURCES a_bench.cc DEPENDS ...): one Google Benchmark program.
@@ -66,4 +74,5 @@ function(omg_fuzzer name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
 endfunction()

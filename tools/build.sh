@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Configures (once) and builds a preset: tools/build.sh release|debug|asan|tsan|fuzz
+# Configures (once) and builds a preset, or some of its targets:
+# tools/build.sh release|debug|asan|tsan|fuzz [TARGET...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
+shift
 if [ ! -f "build/$preset/build.ninja" ]; then
   echo "== configuring $preset"
   if ! log=$(cmake --preset "$preset" 2>&1); then
@@ -13,4 +15,4 @@ if [ ! -f "build/$preset/build.ninja" ]; then
   fi
 fi
 echo "== building $preset"
-cmake --build --preset "$preset"
+cmake --build --preset "$preset" ${1:+--target "$@"}
