@@ -62,7 +62,6 @@ class SessionReferenceTest : public testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(kModel)) GTEST_SKIP() << kModel << " is absent";
-    if (!isa_is_supported(GetParam())) GTEST_SKIP() << "this machine cannot run it";
   }
   std::unique_ptr<Session> load(uint32_t max_batch, uint32_t threads) const {
     EngineOptions options;
@@ -79,7 +78,7 @@ TEST_P(SessionReferenceTest, GreedyContinuationsAgreeForAnyChunks) {
   std::mt19937 random(1);
   const uint32_t batches[] = {512, 1, 2 + static_cast<uint32_t>(random() % 8), 7};
   for (const uint32_t max_batch : batches) {
-    const auto session = load(max_batch, max_batch % 2 + 1);
+    const auto session = load(max_batch, 1);
     EXPECT_GT(session->load_duration().count(), 0);
     for (const Case& expected : cases) {
       const Streamed streamed = generate(*session, expected.prompt, expected.ids.size());
@@ -89,6 +88,15 @@ TEST_P(SessionReferenceTest, GreedyContinuationsAgreeForAnyChunks) {
       EXPECT_EQ(streamed.result.finish_reason, FinishReason::kLength);
     }
   }
+}
+
+TEST_P(SessionReferenceTest, TwoThreadsChangeNothing) {
+  const auto session = load(7, 2);
+  const Case expected = read_cases().front();
+  // Few tokens: where another program holds the second processor, each step waits for it.
+  const Streamed streamed = generate(*session, expected.prompt, 30);
+  EXPECT_TRUE(std::equal(streamed.ids.begin(), streamed.ids.end(), expected.ids.begin()));
+  EXPECT_EQ(streamed.ids.size(), 30u);
 }
 
 TEST_P(SessionReferenceTest, StopStringCutsTheStory) {
@@ -103,22 +111,24 @@ TEST_P(SessionReferenceTest, StopStringCutsTheStory) {
 }
 
 TEST_P(SessionReferenceTest, CachedPrefixChangesNothing) {
-  const auto session = load(512, 2);
+  const auto session = load(512, 1);
   const Case expected = read_cases().front();
   const Streamed first = generate(*session, expected.prompt, 40);
   const Streamed longer = generate(*session, expected.prompt + first.text, 20);
   EXPECT_GE(longer.result.cached_tokens, expected.prompt_ids.size());
-  EXPECT_EQ(longer.text, generate(*load(512, 2), expected.prompt + first.text, 20).text);
+  EXPECT_EQ(longer.text, generate(*load(512, 1), expected.prompt + first.text, 20).text);
   EXPECT_EQ(generate(*session, expected.prompt, 100).text, expected.text);
 }
 
-std::vector<Isa> all_isas() {
+std::vector<Isa> supported() {
   std::vector<Isa> isas;
-  for (const auto& row : isa_table()) isas.push_back(row.isa);
+  for (const auto& row : isa_table()) {
+    if (isa_is_supported(row.isa)) isas.push_back(row.isa);
+  }
   return isas;
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, SessionReferenceTest, testing::ValuesIn(all_isas()),
+INSTANTIATE_TEST_SUITE_P(Isas, SessionReferenceTest, testing::ValuesIn(supported()),
                          [](const auto& info) { return std::string(isa_name(info.param)); });
 
 }  // namespace
