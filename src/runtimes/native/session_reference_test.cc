@@ -5,8 +5,11 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <random>
+#include <unistd.h>
 
 #include "base/json.h"
+#include "formats/gguf/writer.h"
+#include "formats/open_model_file.h"
 #include "runtimes/native/session.h"
 
 namespace omg {
@@ -120,6 +123,59 @@ TEST_P(SessionReferenceTest, CachedPrefixChangesNothing) {
   EXPECT_EQ(generate(*session, expected.prompt, 100).text, expected.text);
 }
 
+/// The reference model under another name, with a chat template.
+std::string with_template(std::string_view source) {
+  const ModelFile file = open_model_file(kModel);
+  Metadata metadata;
+  for (const auto& entry : file.metadata().entries()) metadata.copy_entry(entry);
+  metadata.set_string("tokenizer.chat_template", source);
+  std::vector<gguf::TensorDeclaration> declarations;
+  for (const TensorView& tensor : file.tensors()) {
+    declarations.push_back({std::string(tensor.name), tensor.type, tensor.rank, tensor.shape});
+  }
+  const std::string path = testing::TempDir() + "omg_session_" + std::to_string(getpid()) + ".gguf";
+  gguf::Writer writer(path, metadata, declarations);
+  for (const TensorView& tensor : file.tensors()) writer.write(tensor.bytes);
+  writer.finish();
+  return path;
+}
+
+TEST(SessionLoad, TemplateOfTheFileIsUsed) {
+  if (!std::filesystem::exists(kModel)) GTEST_SKIP() << kModel << " is absent";
+  const std::string path = with_template("{{ bos_token }}{{ messages[0].content }}");
+  const auto session = Session::load(path, {.threads = 1});
+  std::filesystem::remove(path);
+  const Case expected = read_cases().front();
+  ChatRequest request;
+  request.messages = {{{"role", "user"}, {"content", expected.prompt}}};
+  request.options.sampling.temperature = 0;
+  request.options.max_tokens = static_cast<int32_t>(expected.ids.size());
+  ASSERT_NE(session->chat_template(), nullptr);
+  EXPECT_EQ(session->render(request), "<s>" + expected.prompt);
+  std::string text;
+  session->chat(request, [&](const GenerationPiece& piece) { text += piece.text; });
+  EXPECT_EQ(text, expected.text);
+}
+
+TEST(SessionLoad, BrokenTemplateIsAnErrorOnlyWhenAskedFor) {
+  if (!std::filesystem::exists(kModel)) GTEST_SKIP() << kModel << " is absent";
+  const std::string path = with_template("{% for %}");
+  const auto session = Session::load(path, {.threads = 1});
+  std::filesystem::remove(path);
+  const Case expected = read_cases().front();
+  EXPECT_EQ(generate(*session, expected.prompt, expected.ids.size()).text, expected.text);
+  EXPECT_EQ(session->chat_template(), nullptr);
+  ChatRequest request;
+  request.messages = {{{"role", "user"}, {"content", "hi"}}};
+  try {
+    session->render(request);
+    FAIL() << "a broken template was rendered";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(std::string(error.what()).find("template line 1"), std::string::npos) << error.what();
+  }
+}
+
 std::vector<Isa> supported() {
   std::vector<Isa> isas;
   for (const auto& row : isa_table()) {
@@ -129,7 +185,7 @@ std::vector<Isa> supported() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, SessionReferenceTest, testing::ValuesIn(supported()),
-                         [](const auto& info) { return std::string(isa_name(info.param)); });
+                         [](const auto& param) { return std::string(isa_name(param.param)); });
 
 }  // namespace
 }  // namespace omg
