@@ -3,7 +3,10 @@
 """Speeds of this project's binary beside those of llama.cpp's llama-bench, on the same files.
 
 The programs run in turns (A B A B ...), one measurement each, so that drift of the machine's speed
-meets all of them alike. The table has the median over the rounds, its range, and the ratio.
+meets all of them alike. The table has the median over the rounds, its range, and the ratio. On a
+machine that others use meanwhile the ratio says nothing (programs whose threads wait for each other
+by spinning lose most): where others took more than a few percent of the processors, a line says
+that the figures are worthless, and the exit code is 3.
 
   bench/compare.py --omg build/release/bin/omg --llama-bench PATH/llama-bench \\
       --threads 2 --rounds 5 model.gguf
@@ -12,13 +15,55 @@ meets all of them alike. The table has the median over the rounds, its range, an
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 
 
+MAX_OTHERS = 0.05  # share of all processors; a desktop at rest takes about 0.01
+
+
 class MeasurementFailed(Exception):
     pass
+
+
+def processor_seconds():
+    """(busy, all) seconds of all processors since the system started; nothing if not known."""
+    try:
+        with open("/proc/stat", encoding="ascii") as stat:
+            # user nice system idle iowait irq softirq steal; guest time is within user's
+            ticks = [int(field) for field in stat.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    if len(ticks) < 8:
+        return None
+    hertz = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - ticks[3] - ticks[4]) / hertz, sum(ticks) / hertz
+
+
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+class OthersWatch:
+    """The largest share of the processors that others took during one measurement."""
+
+    def __init__(self):
+        self.worst = None
+
+    def __enter__(self):
+        self.start, self.own = processor_seconds(), children_seconds()
+        return self
+
+    def __exit__(self, *_):
+        end = processor_seconds()
+        if self.start is None or end is None or end[1] <= self.start[1]:
+            return
+        busy = end[0] - self.start[0] - (children_seconds() - self.own)
+        share = max(0.0, busy / (end[1] - self.start[1]))
+        self.worst = share if self.worst is None else max(self.worst, share)
 
 
 def run_json(command):
@@ -65,13 +110,15 @@ def peer_name(path, taken):
     return path
 
 
-def measure(model, programs, options):
+def measure(model, programs, options, watch):
     """program name -> test -> speeds of all rounds"""
     samples = {name: {} for name, _, _ in programs}
     for number in range(options.rounds):
         for name, program, function in programs:
             print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr)
-            for test, speed in function(program, model, options).items():
+            with watch:
+                speeds = function(program, model, options)
+            for test, speed in speeds.items():
                 samples[name].setdefault(test, []).append(speed)
     return samples
 
@@ -105,6 +152,19 @@ def print_table(samples):
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
 
 
+def verdict(watch):
+    """Says how far the figures can be trusted; the exit code."""
+    if watch.worst is None:
+        print("\ncompare: whether others used the processors is not known here", file=sys.stderr)
+        return 0
+    if watch.worst <= MAX_OTHERS:
+        return 0
+    share = f"up to {watch.worst:.0%} of the processors"
+    print(f"\nWORTHLESS: others used {share} during a measurement; run this on an idle machine",
+          file=sys.stderr)
+    return 3
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -131,18 +191,19 @@ def main():
     for path in options.llama_bench:
         name = peer_name(path, {known for known, _, _ in programs})
         programs.append((name, path, llama_bench_speeds))
+    watch = OthersWatch()
     try:
-        results = {model: measure(model, programs, options) for model in options.models}
+        results = {model: measure(model, programs, options, watch) for model in options.models}
     except MeasurementFailed as failure:
         print(f"compare: {failure}", file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps(results, indent=1))
-        return 0
+        print(json.dumps({"others_share": watch.worst, "models": results}, indent=1))
+        return verdict(watch)
     for model, samples in results.items():
         print(f"\n{os.path.basename(model)}, {options.threads} threads, {options.rounds} rounds\n")
         print_table(samples)
-    return 0
+    return verdict(watch)
 
 
 if __name__ == "__main__":
