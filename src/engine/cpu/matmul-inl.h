@@ -31,7 +31,8 @@ struct Codec {
   static constexpr bool kSigned = kWide && Ops::kSignedWide;
   static constexpr int kZeroPoint = kSigned ? 0 : ZeroPoint;
   /// The largest code: what decides how many products fit 16 bits.
-  static constexpr int kMaxCode = kWide ? 255 : (Table != nullptr ? 2 * ZeroPoint : (1 << Bits) - 1);
+  static constexpr int kMaxCode =
+      kWide ? 255 : (Table != nullptr ? 2 * ZeroPoint : (1 << Bits) - 1);
 };
 
 struct MatmulCode {
@@ -150,7 +151,7 @@ struct MatmulCode {
   /// N tokens against one part, int8 activations.
   template <class T, size_t N>
   static OMG_INLINE void tile_int8(const Part& part, size_t blocks, const ActivationBlock* x,
-                                   F sums[N]) {
+                                   size_t stride, F sums[N]) {
     OMG_UNROLL
     for (size_t n = 0; n < N; ++n) sums[n] = Ops::set(0.0f);
     for (size_t b = 0; b < blocks; ++b) {
@@ -174,32 +175,52 @@ struct MatmulCode {
         const ActivationBlock* tokens[kGroup];
         OMG_UNROLL
         for (size_t i = 0; i < kGroup; ++i) {
-          tokens[i] = x + (n + i) * blocks + b;
+          tokens[i] = x + (n + i) * stride + b;
           __asm__("" : "+r"(tokens[i]));
         }
         if constexpr (T::kHalves) {
-          add_dots<T, kGroup, 4>(w, tokens, 0, scale[0], offset[0], sums + n);
-          add_dots<T, kGroup, 4>(w + 4, tokens, 1, scale[1], offset[1], sums + n);
+          add_halves<T, kGroup>(w, tokens, scale, offset, sums + n);
         } else {
-          add_dots<T, kGroup, 8>(w, tokens, 0, scale[0], offset[0], sums + n);
+          add_whole<T, kGroup>(w, tokens, scale[0], offset[0], sums + n);
         }
       }
     }
   }
 
-  /// One block (8 quads) or half a block (4 quads) of the tokens of a group.
-  template <class T, size_t Group, size_t Quads>
-  static OMG_INLINE void add_dots(const V* w, const ActivationBlock* const* tokens, size_t half,
-                                  F scale, F offset, F* sums) {
+  /// One block of the tokens of a group.
+  template <class T, size_t Group>
+  static OMG_INLINE void add_whole(const V* w, const ActivationBlock* const* tokens, F scale,
+                                   F offset, F* sums) {
     V dots[Group];
-    Ops::template dots<T::kMaxCode, Quads, Group>(w, tokens, half * 16, dots);
+    Ops::template dots<T::kMaxCode, 8, Group>(w, tokens, 0, dots);
     OMG_UNROLL
     for (size_t i = 0; i < Group; ++i) {
       sums[i] =
           Ops::fma(Ops::to_float(dots[i]), Ops::mul(scale, Ops::set(tokens[i]->scale)), sums[i]);
       if constexpr (T::kZeroPoint != 0 || T::kMin) {
-        const float sum = Quads == 8 ? tokens[i]->scaled_sum : tokens[i]->scaled_half_sums[half];
-        sums[i] = Ops::fnma(offset, Ops::set(sum), sums[i]);
+        sums[i] = Ops::fnma(offset, Ops::set(tokens[i]->scaled_sum), sums[i]);
+      }
+    }
+  }
+
+  /// The same for types with a scale per 16 columns: the activations' scale comes last, once.
+  template <class T, size_t Group>
+  static OMG_INLINE void add_halves(const V* w, const ActivationBlock* const* tokens,
+                                    const F scale[2], const F offset[2], F* sums) {
+    F products[Group];
+    V dots[Group];
+    Ops::template dots<T::kMaxCode, 4, Group>(w, tokens, 0, dots);
+    OMG_UNROLL
+    for (size_t i = 0; i < Group; ++i) products[i] = Ops::mul(Ops::to_float(dots[i]), scale[0]);
+    Ops::template dots<T::kMaxCode, 4, Group>(w + 4, tokens, 16, dots);
+    OMG_UNROLL
+    for (size_t i = 0; i < Group; ++i) {
+      const ActivationBlock& token = *tokens[i];
+      products[i] = Ops::fma(Ops::to_float(dots[i]), scale[1], products[i]);
+      sums[i] = Ops::fma(products[i], Ops::set(token.scale), sums[i]);
+      if constexpr (T::kZeroPoint != 0 || T::kMin) {
+        sums[i] = Ops::fnma(offset[0], Ops::set(token.scaled_half_sums[0]), sums[i]);
+        sums[i] = Ops::fnma(offset[1], Ops::set(token.scaled_half_sums[1]), sums[i]);
       }
     }
   }
@@ -270,7 +291,8 @@ struct MatmulCode {
     template <size_t N>
     void run(const std::byte* panel, size_t p, const Place& place) const {
       F sums[N];
-      tile_int8<T, N>(part_of<T>(panel, sections, p), blocks, place.x.quant_row(place.token), sums);
+      tile_int8<T, N>(part_of<T>(panel, sections, p), blocks, place.x.quant_row(place.token),
+                      place.x.block_stride, sums);
       write(sums, N, place.rows, place.out, place.out_stride);
     }
   };
@@ -442,7 +464,7 @@ struct MatmulCode {
   static void quantize_activations(const ActivationsView& x, size_t token_begin, size_t token_end) {
     for (size_t token = token_begin; token < token_end; ++token) {
       const float* row = x.row(token);
-      ActivationBlock* blocks = x.quants + token * x.blocks;
+      ActivationBlock* blocks = x.quant_row(token);
       for (size_t b = 0; b < x.blocks; ++b) {
         const size_t count = std::min(kActivationBlock, x.columns - b * kActivationBlock);
         if (count == kActivationBlock) {

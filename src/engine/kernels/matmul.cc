@@ -25,13 +25,13 @@ ActivationsView ActivationsView::slice(size_t begin, size_t count) const {
   ActivationsView part = *this;
   part.tokens = count;
   part.floats += begin * stride;
-  part.quants += begin * blocks;
+  part.quants += begin * block_stride;
   return part;
 }
 
 Activations::Activations(size_t max_tokens, size_t max_columns)
     : storage_(max_tokens * (padded(max_columns) * sizeof(float) +
-                             block_count(max_columns) * sizeof(ActivationBlock))),
+                             (block_count(max_columns) | 1) * sizeof(ActivationBlock))),
       max_tokens_(max_tokens),
       max_columns_(max_columns) {
   floats = reinterpret_cast<float*>(storage_.data());
@@ -46,6 +46,7 @@ void Activations::reshape(size_t new_tokens, size_t new_columns) {
   columns = new_columns;
   stride = padded(new_columns);
   blocks = block_count(new_columns);
+  block_stride = blocks | 1;
 }
 
 ActivationForm preferred_form(WeightType type) {

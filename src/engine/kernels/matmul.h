@@ -80,11 +80,14 @@ struct ActivationsView {
   size_t columns = 0;
   size_t stride = 0;  // floats between rows, a multiple of 16
   float* floats = nullptr;
-  size_t blocks = 0;                  // per token; the last one padded with zeros
+  size_t blocks = 0;  // per token; the last one padded with zeros
+  /// Blocks between tokens: odd, so that the tokens of a tile, whose blocks of one number are read
+  /// together, do not fall into one set of a cache.
+  size_t block_stride = 0;
   ActivationBlock* quants = nullptr;  // [token][block]
 
   float* row(size_t token) const { return floats + token * stride; }
-  const ActivationBlock* quant_row(size_t token) const { return quants + token * blocks; }
+  ActivationBlock* quant_row(size_t token) const { return quants + token * block_stride; }
   /// Tokens [begin, begin + count).
   ActivationsView slice(size_t begin, size_t count) const;
 };

@@ -42,7 +42,7 @@ void quantize_activations(const ActivationsView& x, size_t token_begin, size_t t
   for (size_t token = token_begin; token < token_end; ++token) {
     for (size_t b = 0; b < x.blocks; ++b) {
       const size_t start = b * kActivationBlock;
-      x.quants[token * x.blocks + b] =
+      x.quant_row(token)[b] =
           quantize_block(x.row(token) + start, std::min(kActivationBlock, x.columns - start));
     }
   }

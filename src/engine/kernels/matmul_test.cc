@@ -269,7 +269,7 @@ TEST_P(MatmulTest, QuantisedActivationsAreTheNearest) {
   x.row(2)[3] = INFINITY;
   kernels_.quantize_activations(x, 0, 3);
   for (size_t b = 0; b < x.blocks; ++b) {
-    const auto& block = x.quants[b];
+    const auto& block = x.quant_row(0)[b];
     int32_t sums[2] = {0, 0};
     for (size_t i = 0; i < 32; ++i) {
       const size_t c = b * 32 + i;
@@ -281,9 +281,9 @@ TEST_P(MatmulTest, QuantisedActivationsAreTheNearest) {
     EXPECT_EQ(block.half_sums[1], sums[1]);
     EXPECT_EQ(block.sum, sums[0] + sums[1]);
     EXPECT_EQ(block.scaled_sum, block.scale * static_cast<float>(block.sum));
-    EXPECT_EQ(x.quants[x.blocks + b].scale, 0.0f);
+    EXPECT_EQ(x.quant_row(1)[b].scale, 0.0f);
   }
-  EXPECT_TRUE(std::isnan(x.quants[2 * x.blocks].scale));
+  EXPECT_TRUE(std::isnan(x.quant_row(2)[0].scale));
 }
 
 INSTANTIATE_TEST_SUITE_P(PerIsa, MatmulTest, testing::ValuesIn(cases()), [](const auto& param) {
