@@ -33,7 +33,7 @@ step omg info
 "$omg" info
 step omg show "$model"
 "$omg" show "$model"
-if "$omg" show "$model" --json | grep -q '"chat_template": *true'; then
+if "$omg" show "$model" --template >/dev/null 2>&1; then
   step omg run "$model" "'$prompt'" --verbose
   "$omg" run "$model" "$prompt" --verbose --max-tokens 200
 else

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What this machine is: processor, caches, memory and the limits that a container puts on them, as
+// Linux tells it in /proc and /sys. Every function takes the root of that tree, so tests hand in a
+// made one. Nothing here fails: what cannot be read is absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace omg {
+
+struct CacheInfo {
+  uint32_t level = 0;
+  std::string type;  // "Data", "Instruction" or "Unified"
+  uint64_t bytes = 0;
+  uint32_t instances = 0;
+};
+
+struct CpuInfo {
+  std::string name;  // "" when unknown
+  uint32_t sockets = 0;
+  uint32_t cores = 0;             // physical
+  uint32_t threads = 0;           // logical, online
+  std::vector<CacheInfo> caches;  // by level
+};
+
+CpuInfo probe_cpu(const std::string& root = "");
+
+/// CPUs that the cgroup's quota allows, e.g. 1.5; nothing when unlimited. Reads cgroup v2 and v1.
+std::optional<double> cgroup_cpu_quota(const std::string& root = "");
+/// Logical CPUs in this process's affinity mask.
+uint32_t affinity_threads();
+
+struct MemoryInfo {
+  uint64_t total = 0;      // bytes, of the machine
+  uint64_t available = 0;  // as the kernel estimates it
+  /// The tightest limit of this process's cgroup and those above it, and what that one uses.
+  std::optional<uint64_t> cgroup_limit;
+  uint64_t cgroup_used = 0;
+};
+
+MemoryInfo probe_memory(const std::string& root = "");
+
+/// Most bytes of memory this process has had resident (VmHWM); 0 when unknown.
+uint64_t peak_resident_bytes(const std::string& root = "");
+
+/// Numbers of a kernel list such as "0-3,8": {0, 1, 2, 3, 8}. Stops at what is no list, and at
+/// 65536 numbers.
+std::vector<uint32_t> parse_cpu_list(const std::string& text);
+
+}  // namespace omg

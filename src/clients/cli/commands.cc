@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of commands, the overview, and the way from argv to an exit code.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <new>
+#include <numeric>
+
+#include "base/error.h"
+#include "clients/cli/command.h"
+#include "clients/cli/format.h"
+
+namespace omg::cli {
+namespace {
+
+constexpr std::array<CommandInfo, 9> kCommands = {{
+    {"run", "Talk to a model", "Chat with a model, or get one answer", make_run_command},
+    {"generate", "Talk to a model", "Continue a text", make_generate_command},
+    {"show", "Look at models and this machine", "What a model file is", make_show_command},
+    {"info", "Look at models and this machine", "What this machine can run models with",
+     make_info_command},
+    {"bench", "Look at models and this machine", "Measure the speed of a model here",
+     make_bench_command},
+    {"quantize", "Work with model files", "Make a model file smaller", make_quantize_command},
+    {"tokenize", "Work with model files", "Show the tokens of a text", make_tokenize_command},
+    {"render", "Work with model files", "Render a chat template", make_render_command},
+    {"logits", "Work with model files", "Print what the model computes for given tokens",
+     make_logits_command},
+}};
+
+const CommandInfo* find_command(std::string_view name) {
+  for (const CommandInfo& info : kCommands) {
+    if (info.name == name) return &info;
+  }
+  return nullptr;
+}
+
+/// Edits (insert, delete, replace) from one word to another.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+[[noreturn]] void throw_unknown_command(std::string_view name) {
+  std::string message = fmt::format("there is no command '{}'", printable(name.substr(0, 100)));
+  if (name.size() < 32) {
+    const auto closest = std::min_element(
+        kCommands.begin(), kCommands.end(), [&](const CommandInfo& a, const CommandInfo& b) {
+          return edit_distance(name, a.name) < edit_distance(name, b.name);
+        });
+    if (edit_distance(name, closest->name) <= 2) {
+      message += fmt::format(": did you mean 'omg {}'?", closest->name);
+    }
+  }
+  throw Error(ErrorCode::kUsage, message + "; 'omg --help' lists all commands");
+}
+
+std::string overview(const Terminal& terminal) {
+  std::string text = terminal.styled(Style::kBold, "OhMyGPU") + " " OMG_VERSION +
+                     " runs language models on this machine.\n\n" +
+                     terminal.styled(Style::kBold, "Usage") +
+                     "\n  omg COMMAND [OPTIONS] [ARGUMENTS]\n";
+  std::string_view group;
+  for (const CommandInfo& info : kCommands) {
+    if (info.group != group) {
+      group = info.group;
+      text += "\n" + terminal.styled(Style::kBold, group) + "\n";
+    }
+    text += fmt::format("  {:<10} {}\n", info.name, info.summary);
+  }
+  text += "\n" + terminal.styled(Style::kBold, "Try") +
+          "\n  omg run model.gguf \"Why is the sky blue?\"\n"
+          "  omg run model.gguf                  chat; /bye leaves\n"
+          "  omg help COMMAND                    all options of a command\n";
+  return text;
+}
+
+std::unique_ptr<CLI::App> make_app(const CommandInfo& info, Command& command) {
+  auto app = std::make_unique<CLI::App>(std::string(info.summary), "omg " + std::string(info.name));
+  app->get_formatter()->column_width(34);
+  app->get_formatter()->label("Positionals", "Arguments");
+  command.define(*app);
+  return app;
+}
+
+void run_one(const CommandInfo& info, int argc, char** argv, Terminal& terminal) {
+  const std::unique_ptr<Command> command = info.make();
+  const std::unique_ptr<CLI::App> app = make_app(info, *command);
+  // CLI11 takes arguments from the back of the vector.
+  std::vector<std::string> arguments(argv, argv + argc);
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app->parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return terminal.out(app->help());
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorCode::kUsage, fmt::format("{}; see 'omg {} --help'", error.what(), info.name));
+  }
+  command->run(terminal);
+}
+
+void dispatch(int argc, char** argv, Terminal& terminal) {
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (argc <= 1 || first == "--help" || first == "-h") return terminal.out(overview(terminal));
+  if (first == "--version" || first == "-v" || first == "version") {
+    return terminal.out("ohmygpu version " OMG_VERSION "\n");
+  }
+  if (first == "help") {
+    if (argc == 2) return terminal.out(overview(terminal));
+    const CommandInfo* info = find_command(argv[2]);
+    if (info == nullptr) throw_unknown_command(argv[2]);
+    const std::unique_ptr<Command> command = info->make();
+    return terminal.out(make_app(*info, *command)->help());
+  }
+  const CommandInfo* info = find_command(first);
+  if (info == nullptr) throw_unknown_command(first);
+  run_one(*info, argc - 2, argv + 2, terminal);
+}
+
+}  // namespace
+
+std::span<const CommandInfo> command_table() {
+  return kCommands;
+}
+
+int run_command_line(int argc, char** argv) {
+  Terminal terminal;
+  const auto fail = [&](std::string_view message, int code) {
+    terminal.note("Error: " + std::string(message));
+    return code;
+  };
+  try {
+    dispatch(argc, argv, terminal);
+    return 0;
+  } catch (const OutputClosed&) {
+    return 1;
+  } catch (const Error& error) {
+    // An interrupted command says so by its exit code; the person who pressed the key knows.
+    if (error.code() == ErrorCode::kCancelled) {
+      terminal.status("");
+      return exit_code(error.code());
+    }
+    return fail(error.what(), exit_code(error.code()));
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory: the system refused more; try a smaller model or --ctx",
+                exit_code(ErrorCode::kOutOfMemory));
+  } catch (const std::exception& error) {
+    return fail(fmt::format("internal error: {}; this is a bug, please report it", error.what()),
+                exit_code(ErrorCode::kInternal));
+  }
+}
+
+}  // namespace omg::cli

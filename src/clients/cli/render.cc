@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `omg render`: a chat template and its variables to the prompt they make.
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "clients/cli/command.h"
+#include "clients/cli/options.h"
+#include "text/template/chat_template.h"
+
+namespace omg::cli {
+namespace {
+
+/// "2026-01-31T12:00:00" or "2026-01-31".
+std::chrono::sys_seconds parse_time(const std::string& text) {
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  unsigned hour = 0;
+  unsigned minute = 0;
+  unsigned second = 0;
+  int used = 0;
+  int fields = std::sscanf(text.c_str(), "%4d-%2u-%2uT%2u:%2u:%2u%n", &year, &month, &day, &hour,
+                           &minute, &second, &used);
+  if (fields == 3) std::sscanf(text.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &used);
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                         std::chrono::day(day)};
+  if ((fields != 3 && fields != 6) || static_cast<size_t>(used) != text.size() || !date.ok() ||
+      hour > 23 || minute > 59 || second > 59) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "'now' is not a time: '" + text + "'; write it as 2026-01-31T12:00:00");
+  }
+  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second);
+}
+
+class RenderCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    app.add_option("--template", template_, "Jinja file; - for standard input")
+        ->required()
+        ->option_text("FILE");
+    app.add_option("--input", input_,
+                   "JSON object whose members are the template's variables (messages, tools,\n"
+                   "add_generation_prompt, bos_token, …); - for standard input. A member 'now'\n"
+                   "(\"2026-01-31T12:00:00\") fixes the clock for strftime_now")
+        ->required()
+        ->option_text("FILE");
+    app.footer(
+        "Example:\n"
+        "  omg show model.gguf --template > template.jinja\n"
+        "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}' |\n"
+        "    omg render --template template.jinja --input -");
+  }
+
+  void run(Terminal& terminal) override {
+    const std::string source = read_text_file(template_);
+    json::value context = parse_json(read_text_file(input_), input_);
+    if (!context.is_object()) {
+      throw Error(ErrorCode::kInvalidArgument, input_ + " is not a JSON object");
+    }
+    RenderOptions options;
+    json::object& variables = context.get_object();
+    if (const json::value* now = variables.if_contains("now")) {
+      if (!now->is_string()) {
+        throw Error(ErrorCode::kInvalidArgument, "'now' must be a string");
+      }
+      options.now = parse_time(std::string(std::string_view(now->get_string())));
+      variables.erase("now");
+    }
+    terminal.out(ChatTemplate::parse(source).render(variables, options));
+  }
+
+ private:
+  std::string template_;
+  std::string input_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_render_command() {
+  return std::make_unique<RenderCommand>();
+}
+
+}  // namespace omg::cli

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `omg show`: what a model file is.
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "clients/cli/command.h"
+#include "clients/cli/format.h"
+#include "clients/cli/model_details.h"
+#include "clients/cli/model_path.h"
+#include "clients/cli/options.h"
+#include "clients/cli/table.h"
+
+namespace omg::cli {
+namespace {
+
+class ShowCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    add_model_argument(app, model_);
+    app.add_flag("--tensors", tensors_, "List every tensor");
+    auto* as_template = app.add_flag("--template", template_, "Print the chat template alone");
+    app.add_flag("--json", json_, "Print JSON")->excludes(as_template);
+    app.footer(
+        "Examples:\n"
+        "  omg show model.gguf\n"
+        "  omg show model.gguf --tensors\n"
+        "  omg show model.gguf --template > template.jinja");
+  }
+
+  void run(Terminal& terminal) override {
+    const ModelDetails details = read_model_details(resolve_model_path(model_));
+    if (template_) {
+      if (!details.chat_template) {
+        throw Error(ErrorCode::kNotFound, model_ + " has no chat template");
+      }
+      return terminal.out(*details.chat_template);
+    }
+    if (json_) return terminal.out(json::serialize(details_to_json(details, tensors_)) + "\n");
+    std::string text = details_to_text(details, terminal);
+    if (tensors_) text += "\n" + tensor_table(details, terminal);
+    terminal.out(text);
+  }
+
+ private:
+  static std::string tensor_table(const ModelDetails& details, const Terminal& terminal) {
+    Table table({{"TENSOR"}, {"TYPE"}, {"SHAPE"}, {"SIZE", Align::kRight}});
+    for (const TensorDetails& tensor : details.tensors) {
+      table.add_row({printable(tensor.name), tensor.type,
+                     fmt::format("{}", fmt::join(tensor.shape, " × ")),
+                     format_bytes(tensor.bytes)});
+    }
+    return table.to_string(terminal);
+  }
+
+  std::string model_;
+  bool tensors_ = false;
+  bool template_ = false;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_show_command() {
+  return std::make_unique<ShowCommand>();
+}
+
+}  // namespace omg::cli

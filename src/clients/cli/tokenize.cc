@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `omg tokenize`: text to token ids. Reads the vocabulary alone: tensors are mapped, never touched.
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/format.h>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "clients/cli/command.h"
+#include "clients/cli/format.h"
+#include "clients/cli/model_path.h"
+#include "clients/cli/options.h"
+#include "clients/cli/table.h"
+#include "formats/open_model_file.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace omg::cli {
+namespace {
+
+std::string ids_line(const std::vector<TokenId>& ids) {
+  return fmt::format("[{}]\n", fmt::join(ids, ","));
+}
+
+class TokenizeCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    add_model_argument(app, model_);
+    text_.define(app, "TEXT", "The text; standard input when absent");
+    auto* as_json = app.add_flag("--json", json_, "Print the ids as a JSON array");
+    app.add_flag("--jsonl", jsonl_,
+                 "Read a JSON string per line from standard input and print a JSON array of ids\n"
+                 "per line")
+        ->excludes(as_json)
+        ->excludes(text_.option());
+    app.add_flag("--special", special_,
+                 "Add BOS and EOS as the model wants them, and recognise control tokens such as\n"
+                 "<|im_end|> in the text");
+    app.footer(
+        "Examples:\n"
+        "  omg tokenize model.gguf \"Hello, world\"\n"
+        "  omg tokenize model.gguf --json < text.txt\n"
+        "  printf '\"one\"\\n\"two\"\\n' | omg tokenize model.gguf --jsonl");
+  }
+
+  void run(Terminal& terminal) override {
+    const ModelFile file = open_model_file(resolve_model_path(model_));
+    const std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(file.metadata());
+    const EncodeOptions options{.add_special = special_, .parse_special = special_};
+    if (jsonl_) return run_lines(*tokenizer, options, terminal);
+    const std::string text = text_.is_given() ? text_.text() : read_standard_input();
+    const std::vector<TokenId> ids = tokenizer->encode(text, options);
+    if (json_) return terminal.out(ids_line(ids));
+    print_table(*tokenizer, ids, terminal);
+  }
+
+ private:
+  /// One answer per line, written before the next line is read: another program may wait for it.
+  static void run_lines(const Tokenizer& tokenizer, const EncodeOptions& options,
+                        Terminal& terminal) {
+    std::string line;
+    for (size_t number = 1; std::getline(std::cin, line); ++number) {
+      if (line.empty()) continue;
+      const std::string what = fmt::format("line {}", number);
+      const json::value value = parse_json(line, what);
+      if (!value.is_string()) {
+        throw Error(ErrorCode::kInvalidArgument, what + " is not a JSON string");
+      }
+      terminal.out(ids_line(tokenizer.encode(std::string_view(value.get_string()), options)));
+    }
+  }
+
+  static void print_table(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
+                          Terminal& terminal) {
+    Table table({{"ID", Align::kRight}, {"PIECE"}, {"TEXT"}});
+    for (const TokenId id : ids) {
+      table.add_row({std::to_string(id), printable(tokenizer.token_text(id)),
+                     "'" + printable(tokenizer.token_bytes(id, true)) + "'"});
+    }
+    terminal.out(table.to_string(terminal));
+    if (terminal.out_is_tty()) {
+      terminal.out(terminal.styled(
+          Style::kDim, fmt::format("{} token{}\n", ids.size(), ids.size() == 1 ? "" : "s")));
+    }
+  }
+
+  std::string model_;
+  TextArgument text_;
+  bool json_ = false;
+  bool jsonl_ = false;
+  bool special_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_tokenize_command() {
+  return std::make_unique<TokenizeCommand>();
+}
+
+}  // namespace omg::cli
