@@ -215,7 +215,8 @@ QuantizeFileResult quantize_file(const std::string& in, const std::string& out,
   result.bytes_in = model.total_bytes();
   for (const TensorConversion& tensor : result.tensors) {
     result.bytes_out += bytes_of(tensor.to, tensor.elements);
-    if (is_quantized(tensor.from) && tensor.from != tensor.to) ++result.requantized;
+    const bool is_exact = tensor.to == tensor.from || tensor.to == WeightType::kF32;
+    if (is_quantized(tensor.from) && !is_exact) ++result.requantized;
   }
   gguf::Writer writer(out, new_metadata(model.metadata(), mixture),
                       declarations(model, result.tensors));

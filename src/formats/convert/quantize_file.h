@@ -47,7 +47,8 @@ struct QuantizeFileResult {
   std::vector<TensorConversion> tensors;  // in the file's order
   uint64_t bytes_in = 0;                  // of tensors
   uint64_t bytes_out = 0;
-  /// Tensors that were quantised already and became another type: a second loss of precision.
+  /// Tensors that were quantised already and became another type: a second loss of precision. F32
+  /// does not count, it holds what any type stands for.
   size_t requantized = 0;
 };
 

@@ -193,6 +193,8 @@ TEST(QuantizeFile, QuantisedSourcesAreConvertedAndCounted) {
   expect_rows_quantized(gguf::open(in), gguf::open(folder.file("out.gguf")));
   const auto same = quantize_file(in, folder.file("same.gguf"), to("Q8_0"));
   EXPECT_EQ(same.requantized, 0u);
+  EXPECT_EQ(quantize_file(in, folder.file("floats.gguf"), to("F32")).requantized, 0u);
+  EXPECT_EQ(quantize_file(in, folder.file("halves.gguf"), to("F16")).requantized, 34u);
   const ModelFile before = gguf::open(in);
   const ModelFile after = gguf::open(folder.file("same.gguf"));
   for (const auto& tensor : before.tensors()) {
@@ -235,7 +237,9 @@ TEST(QuantizeFile, RefusesItsInputAsOutputUnderAnyName) {
   const std::string in = make_model(folder);
   const std::string before = contents(in);
   std::filesystem::create_symlink(in, folder.file("link.gguf"));
-  for (const std::string& out : {in, folder.file("./model.gguf"), folder.file("link.gguf")}) {
+  std::filesystem::create_hard_link(in, folder.file("hard.gguf"));
+  for (const std::string& out :
+       {in, folder.file("./model.gguf"), folder.file("link.gguf"), folder.file("hard.gguf")}) {
     EXPECT_EQ(code_of([&] { quantize_file(in, out, to("Q8_0")); }), ErrorCode::kInvalidArgument);
   }
   EXPECT_EQ(contents(in), before);
