@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
+#include "clients/cli/help.h"
 
 namespace omg::cli {
 namespace {
@@ -91,8 +92,8 @@ std::string overview(const Terminal& terminal) {
 
 std::unique_ptr<CLI::App> make_app(const CommandInfo& info, Command& command) {
   auto app = std::make_unique<CLI::App>(std::string(info.summary), "omg " + std::string(info.name));
-  app->get_formatter()->column_width(34);
-  app->get_formatter()->label("Positionals", "Arguments");
+  app->formatter(std::make_shared<HelpFormatter>());
+  app->set_help_flag("-h,--help", "Show this help");
   command.define(*app);
   return app;
 }

@@ -31,8 +31,8 @@ std::string format_count(uint64_t count) {
   };
   constexpr std::array<Unit, 4> units = {{{1e12, 'T'}, {1e9, 'B'}, {1e6, 'M'}, {1e3, 'K'}}};
   for (const Unit& unit : units) {
-    // 0.9995: 999,950 is "1M", not "999.95K".
-    if (static_cast<double>(count) >= unit.size * 0.99995) {
+    // 999,995 rounds to "1M", not to "1000K".
+    if (static_cast<double>(count) >= unit.size * 0.999995) {
       return trim_fraction(fmt::format("{:.2f}", static_cast<double>(count) / unit.size)) +
              unit.letter;
     }

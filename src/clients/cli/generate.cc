@@ -24,7 +24,7 @@ class GenerateCommand : public Command {
         ->excludes(prompt_.option());
     auto* raw =
         app.add_flag("--raw", raw_,
-                     "Continue the text as it stands. Without this, the prompt is a user's\n"
+                     "Continue the text as it stands. Without this, the prompt is a user's "
                      "message in the model's chat template");
     app.add_option("--system", conversation_.system, "System message")
         ->option_text("TEXT")

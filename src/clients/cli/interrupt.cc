@@ -5,7 +5,6 @@
 #include "clients/cli/interrupt.h"
 
 #include <atomic>
-#include <cassert>
 
 namespace omg::cli {
 namespace {
@@ -27,8 +26,9 @@ void on_interrupt(int signal) {
 }  // namespace
 
 InterruptGuard::InterruptGuard(CancellationToken token, bool second_kills)
-    : token_(std::move(token)) {
-  assert(active_token.load() == nullptr);
+    : token_(std::move(token)),
+      outer_token_(active_token.load()),
+      outer_second_kills_(active_second_kills.load()) {
   active_second_kills.store(second_kills);
   active_token.store(&token_);
   struct sigaction action{};
@@ -40,7 +40,8 @@ InterruptGuard::InterruptGuard(CancellationToken token, bool second_kills)
 
 InterruptGuard::~InterruptGuard() {
   ::sigaction(SIGINT, &previous_, nullptr);
-  active_token.store(nullptr);
+  active_token.store(outer_token_);
+  active_second_kills.store(outer_second_kills_);
 }
 
 }  // namespace omg::cli

@@ -10,7 +10,7 @@
 
 namespace omg::cli {
 
-/// One at a time. Constructed and destroyed by the main thread.
+/// The innermost one counts. Constructed and destroyed by the main thread.
 class InterruptGuard {
  public:
   /// `second_kills`: a second Ctrl-C while the first is not yet obeyed ends the process as usual.
@@ -20,6 +20,8 @@ class InterruptGuard {
 
  private:
   CancellationToken token_;
+  CancellationToken* outer_token_;
+  bool outer_second_kills_;
   struct sigaction previous_{};
 };
 

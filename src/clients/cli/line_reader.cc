@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/line_reader.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <histedit.h>
 #include <system_error>
-
-#include "clients/cli/interrupt.h"
 
 namespace omg::cli {
 namespace {
@@ -52,12 +51,32 @@ struct LineReader::State {
   std::string history_path;
   std::vector<std::string> completions;
   std::string prompt;
+  std::string dropped_line;  ///< what stood in the line when Ctrl-C was pressed
+  bool interrupted = false;
   bool history_enabled = true;
 
   static State& of(EditLine* edit) {
     void* data = nullptr;
     ::el_get(edit, EL_CLIENTDATA, &data);
     return *static_cast<State*>(data);
+  }
+
+  /// Ctrl-C is a key here: as a signal it would be lost when it came just before the read that it
+  /// should end.
+  static unsigned char interrupt(EditLine* edit, int) {
+    State& state = of(edit);
+    const LineInfo* line = ::el_line(edit);
+    state.dropped_line.assign(line->buffer, line->lastchar);
+    state.interrupted = true;
+    return CC_EOF;
+  }
+
+  /// Ctrl-Z, which is a key for the same reason.
+  static unsigned char suspend(EditLine* edit, int) {
+    ::el_set(edit, EL_PREP_TERM, 0);
+    std::raise(SIGTSTP);
+    ::el_set(edit, EL_PREP_TERM, 1);
+    return CC_REDISPLAY;
   }
 
   static char* show_prompt(EditLine* edit) { return of(edit).prompt.data(); }
@@ -107,12 +126,15 @@ LineReader::LineReader(const std::string& history_path, std::vector<std::string>
   ::el_set(edit, EL_SIGNAL, 0);
   ::el_set(edit, EL_HIST, ::history, state.history.get());
   ::el_set(edit, EL_ADDFN, "omg-paste", "Take pasted text as one", paste);
+  ::el_set(edit, EL_SETTY, "-d", "-isig", nullptr);
+  ::el_set(edit, EL_ADDFN, "omg-interrupt", "Give up the line", State::interrupt);
+  ::el_set(edit, EL_ADDFN, "omg-suspend", "Give the terminal back", State::suspend);
   ::el_set(edit, EL_ADDFN, "omg-complete", "Complete a command", State::complete);
-  const char* bindings[][2] = {{"\\e[200~", "omg-paste"},    {"\\t", "omg-complete"},
-                               {"^R", "em-inc-search-prev"}, {"\\e[3~", "ed-delete-next-char"},
-                               {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
-                               {"\\e[H", "ed-move-to-beg"},  {"\\e[F", "ed-move-to-end"},
-                               {"^W", "ed-delete-prev-word"}};
+  const char* bindings[][2] = {
+      {"\\e[200~", "omg-paste"},    {"\\t", "omg-complete"},      {"^C", "omg-interrupt"},
+      {"^Z", "omg-suspend"},        {"^R", "em-inc-search-prev"}, {"\\e[3~", "ed-delete-next-char"},
+      {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"}, {"\\e[H", "ed-move-to-beg"},
+      {"\\e[F", "ed-move-to-end"},  {"^W", "ed-delete-prev-word"}};
   for (const auto& [keys, function] : bindings) {
     ::el_set(edit, EL_BIND, keys, function, nullptr);
   }
@@ -128,8 +150,8 @@ LineReader::~LineReader() {
 LineReader::Result LineReader::read(const std::string& prompt) {
   State& state = *state_;
   state.prompt = prompt;
-  CancellationToken interrupted;
-  const InterruptGuard guard(interrupted, /*second_kills=*/false);
+  state.interrupted = false;
+  ::el_set(state.edit.get(), EL_PREP_TERM, 1);  // before the prompt asks for keys
   ::el_resize(state.edit.get());
   std::fputs(kPasteOn, stdout);
   std::fflush(stdout);
@@ -137,10 +159,7 @@ LineReader::Result LineReader::read(const std::string& prompt) {
   const char* line = ::el_gets(state.edit.get(), &count);
   std::fputs(kPasteOff, stdout);
   std::fflush(stdout);
-  if (interrupted.is_cancelled()) {
-    const LineInfo* typed = ::el_line(state.edit.get());
-    return {Status::kInterrupted, std::string(typed->buffer, typed->lastchar)};
-  }
+  if (state.interrupted) return {Status::kInterrupted, std::move(state.dropped_line)};
   if (line == nullptr || count <= 0) return {Status::kEnd, ""};
   std::string text(line, static_cast<size_t>(count));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();

@@ -32,13 +32,13 @@ CLI::Validator whole_number(int64_t least, int64_t most) {
 }
 
 void add_model_argument(CLI::App& app, std::string& model) {
-  app.add_option("MODEL", model, "Path of a .gguf file")->required()->option_text(" ");
+  app.add_option("MODEL", model, "Path of a .gguf file")->required();
 }
 
 void TextArgument::define(CLI::App& app, const std::string& name, const std::string& help) {
   app_ = &app;
   app.allow_extras();
-  option_ = app.add_option(name, first_, help)->option_text(" ");
+  option_ = app.add_option(name, first_, help);
 }
 
 std::string TextArgument::text() const {
@@ -111,8 +111,9 @@ CLI::Option* add_think_flag(CLI::App& app, std::string& thinking) {
   return app
       .add_flag(
           "--think{true}", thinking,
-          "Let the model think first: --think, --think=false, or a level (low, medium, high)\n"
-          "where the model's chat template has such a switch")
+          "Let the model think first: true, false, low, medium or high, where its chat template "
+          "has such a switch")
+      ->option_text("[=LEVEL]")
       ->check(CLI::IsMember({"true", "false", "low", "medium", "high"}));
 }
 

@@ -28,11 +28,9 @@ std::string bar(double share, int width) {
 class QuantizeCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    app.add_option("IN", in_, "Path of a .gguf file")->required()->option_text(" ");
-    app.add_option("OUT", out_, "The file to write; appears when it is complete")
-        ->required()
-        ->option_text(" ");
-    app.add_option("TYPE", type_, "What to quantise to, see below")->required()->option_text(" ");
+    app.add_option("IN", in_, "Path of a .gguf file")->required();
+    app.add_option("OUT", out_, "The file to write; appears when it is complete")->required();
+    app.add_option("TYPE", type_, "What to quantise to, see below")->required();
     app.add_flag("--pure", pure_, "The same type for every matrix, without exceptions");
     app.add_option("-t,--threads", threads_, "Threads to compute with; default: all usable ones")
         ->check(whole_number(1, 4096))

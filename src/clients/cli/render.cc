@@ -44,8 +44,8 @@ class RenderCommand : public Command {
         ->required()
         ->option_text("FILE");
     app.add_option("--input", input_,
-                   "JSON object whose members are the template's variables (messages, tools,\n"
-                   "add_generation_prompt, bos_token, …); - for standard input. A member 'now'\n"
+                   "JSON object whose members are the template's variables (messages, tools, "
+                   "add_generation_prompt, bos_token, …); - for standard input. A member 'now' "
                    "(\"2026-01-31T12:00:00\") fixes the clock for strftime_now")
         ->required()
         ->option_text("FILE");

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "clients/cli/format.h"
+#include "clients/cli/interrupt.h"
 #include "clients/cli/thinking.h"
 
 namespace omg::cli {
@@ -106,6 +107,8 @@ void Repl::greet() {
 }
 
 void Repl::run() {
+  // Between an answer and the next prompt, too, Ctrl-C must not end the program.
+  const InterruptGuard guard(CancellationToken(), /*second_kills=*/false);
   greet();
   std::string message;
   while (!leaving_ && read_message(message)) {

@@ -30,12 +30,12 @@ class TokenizeCommand : public Command {
     text_.define(app, "TEXT", "The text; standard input when absent");
     auto* as_json = app.add_flag("--json", json_, "Print the ids as a JSON array");
     app.add_flag("--jsonl", jsonl_,
-                 "Read a JSON string per line from standard input and print a JSON array of ids\n"
+                 "Read a JSON string per line from standard input and print a JSON array of ids "
                  "per line")
         ->excludes(as_json)
         ->excludes(text_.option());
     app.add_flag("--special", special_,
-                 "Add BOS and EOS as the model wants them, and recognise control tokens such as\n"
+                 "Add BOS and EOS as the model wants them, and recognise control tokens such as "
                  "<|im_end|> in the text");
     app.footer(
         "Examples:\n"
