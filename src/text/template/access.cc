@@ -103,7 +103,7 @@ int64_t item_index(int64_t index, int64_t size) {
 Value character_at(Runtime& runtime, StringObject& text, int64_t index) {
   const std::string_view view = text.view();
   if (text.is_ascii()) return runtime.character(view.substr(static_cast<size_t>(index), 1));
-  runtime.work(view.size());
+  runtime.work(2 * view.size());
   CodePoints walk(view.substr(byte_offset(view, static_cast<size_t>(index))));
   CodePoint point{};
   walk.next(point);
@@ -177,7 +177,7 @@ Value slice_text(Runtime& runtime, StringObject& text, const SliceBounds& bounds
   const auto count = static_cast<size_t>(bounds.count);
   if (bounds.count == 0) return runtime.text("");
   if (bounds.step == 1 && text.is_ascii()) return runtime.text(view.substr(start, count));
-  runtime.work(view.size());
+  runtime.work(2 * view.size());
   if (bounds.step == 1) {
     const std::string_view rest = view.substr(byte_offset(view, start));
     return runtime.text(rest.substr(0, byte_offset(rest, count)));

@@ -191,7 +191,7 @@ Value DynamicObject::call(Runtime& runtime, Arguments&) {
   runtime.fail("'" + std::string(type_name()) + "' object is not callable");
 }
 
-std::string NamespaceObject::repr(Runtime& runtime) const {
+std::string NamespaceObject::repr(Runtime& runtime) {
   return "<Namespace " + jinja::repr(runtime, Value(members_)) + ">";
 }
 

@@ -245,7 +245,7 @@ class IteratorObject : public Object {
 class DynamicObject : public Object {
  public:
   virtual std::string_view type_name() const = 0;
-  virtual std::string repr(Runtime& runtime) const = 0;
+  virtual std::string repr(Runtime& runtime) = 0;
   /// True if there is such an attribute; `out` is set then.
   virtual bool get_attribute(Runtime& runtime, std::string_view name, Value& out);
   virtual bool is_callable() const { return false; }
@@ -257,7 +257,7 @@ class NamespaceObject final : public DynamicObject {
  public:
   explicit NamespaceObject(Ref<DictObject> members) : members_(std::move(members)) {}
   std::string_view type_name() const override { return "Namespace"; }
-  std::string repr(Runtime& runtime) const override;
+  std::string repr(Runtime& runtime) override;
   bool get_attribute(Runtime& runtime, std::string_view name, Value& out) override;
   DictObject& members() { return *members_; }
 
