@@ -115,7 +115,7 @@ Value make_range(Runtime& runtime, const Arguments& arguments) {
   }
   const int64_t count =
       distance <= 0 ? 0 : (static_cast<int64_t>(distance) - 1) / static_cast<int64_t>(stride) + 1;
-  return Value(runtime.heap.make<RangeObject>(start, step, count));
+  return Value(runtime.heap.make<RangeObject>(start, stop, step, count));
 }
 
 Ref<DictObject> build_dict(Runtime& runtime, std::string_view name, const Arguments& arguments) {

@@ -116,6 +116,7 @@ TEST(TemplateLimits, EndsHostileTemplates) {
       "{% set x = range(100000)|list %}{% for i in range(100000) %}{{ -1 in x }}{% endfor %}",
       "{% set x = range(100000)|list %}{% for i in range(100000) %}{{ x|sort|length }}{% endfor %}",
       "{% set x = range(100000)|list %}{% for i in range(100000) %}{{ x == x[:] }}{% endfor %}",
+      "{% macro f() %}{{ f(*varargs) }}{% endmacro %}{{ f(*range(100000)) }}",
       "{{ strftime_now('%c' * 10**7) }}",
       "{{ raise_exception('a' * 10**9) }}",
   };
@@ -176,6 +177,24 @@ TEST(TemplateLimits, DoesNotCountTheContext) {
   options.max_memory_bytes = 100'000;
   const std::string context = "{\"s\": \"" + text + "\"}";
   EXPECT_EQ(render("{{ s | length }}", options, context), "1048576");
+}
+
+TEST(TemplateLimits, SpreadsKeysThatAreMultiples) {
+  // Without mixing, 100 000 multiples of 2^32 would take 5 * 10^9 comparisons.
+  EXPECT_EQ(render("{{ range(0, 429496729600000, 4294967296) | list | unique | list | length }}"),
+            "100000");
+}
+
+TEST(TemplateLimits, SurvivesExtremeNumbers) {
+  const std::string setup = "{% set low = -9223372036854775807 - 1 %}";
+  EXPECT_EQ(render(setup + "{{ 'x'.center(low) }}{{ 'x'.zfill(low) }}{{ 'abc'[low:] }}"), "xxabc");
+  EXPECT_EQ(render(setup + "{{ 1.5 | round(low) }}{{ 'abc'[::low] }}{{ [1][::low] }}"), "0.0c[1]");
+  EXPECT_EQ(render("{{ range(5, 6, 9223372036854775807)[::2] | list }}"), "[5]");
+  EXPECT_EQ(render("{{ range(5, 6, 9223372036854775807) }}"),
+            "range(5, 6, 9223372036854775807)");
+  EXPECT_EQ(render(setup + "{{ 'abc'.find('c', low) }}{{ [1].index(1, low) }}"), "20");
+  EXPECT_NE(error_of(setup + "{{ '%*d' % (low, 1) }}"), "");
+  EXPECT_NE(error_of(setup + "{{ low | abs }}"), "");
 }
 
 TEST(TemplateLimits, FreesCycles) {

@@ -290,8 +290,9 @@ Value text_align(Runtime& runtime, const Value& self, const Arguments& arguments
   if (count_code_points(fill) != 1) {
     runtime.fail("the fill character must be exactly one character long");
   }
-  const int64_t padding = bound.integer(0, 0) - length(runtime, self);
-  if (padding <= 0) return self;
+  const int64_t size = length(runtime, self);
+  if (bound.integer(0, 0) <= size) return self;
+  const int64_t padding = bound.integer(0, 0) - size;
   int64_t left = kAlign == '>' ? padding : 0;
   // Python puts the odd character to the left where the width is odd.
   if (kAlign == '^') left = padding / 2 + (padding & bound.integer(0, 0) & 1);
@@ -304,8 +305,9 @@ Value text_align(Runtime& runtime, const Value& self, const Arguments& arguments
 
 Value text_zfill(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const BoundArguments bound(runtime, "zfill", arguments, {"width"}, 1);
-  const int64_t padding = bound.integer(0, 0) - length(runtime, self);
-  if (padding <= 0) return self;
+  const int64_t size = length(runtime, self);
+  if (bound.integer(0, 0) <= size) return self;
+  const int64_t padding = bound.integer(0, 0) - size;
   Text text = self.text();
   TextBuilder out(runtime);
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) {
