@@ -103,7 +103,7 @@ int64_t item_index(int64_t index, int64_t size) {
 Value character_at(Runtime& runtime, StringObject& text, int64_t index) {
   const std::string_view view = text.view();
   if (text.is_ascii()) return runtime.character(view.substr(static_cast<size_t>(index), 1));
-  runtime.work(view.size());
+  runtime.work(2 * view.size());
   CodePoints walk(view.substr(byte_offset(view, static_cast<size_t>(index))));
   CodePoint point{};
   walk.next(point);
@@ -139,6 +139,7 @@ bool find_item(Runtime& runtime, const Value& value, const Value& key, Value& ou
 
 struct SliceBounds {
   int64_t start;
+  int64_t stop;
   int64_t step;
   int64_t count;
 };
@@ -168,7 +169,7 @@ SliceBounds slice_bounds(Runtime& runtime, int64_t size, const Value& start, con
   int64_t count = 0;
   if (stride > 0 && first < last) count = (last - first - 1) / stride + 1;
   if (stride < 0 && first > last) count = (first - last - 1) / -stride + 1;
-  return {first, stride, count};
+  return {first, last, stride, count};
 }
 
 Value slice_text(Runtime& runtime, StringObject& text, const SliceBounds& bounds) {
@@ -177,7 +178,7 @@ Value slice_text(Runtime& runtime, StringObject& text, const SliceBounds& bounds
   const auto count = static_cast<size_t>(bounds.count);
   if (bounds.count == 0) return runtime.text("");
   if (bounds.step == 1 && text.is_ascii()) return runtime.text(view.substr(start, count));
-  runtime.work(view.size());
+  runtime.work(2 * view.size());
   if (bounds.step == 1) {
     const std::string_view rest = view.substr(byte_offset(view, start));
     return runtime.text(rest.substr(0, byte_offset(rest, count)));
@@ -322,8 +323,10 @@ Value slice(Runtime& runtime, const Value& value, const Value& start, const Valu
   if (value.is_string()) return slice_text(runtime, value.string(), bounds);
   if (value.is(Kind::kRange)) {
     const RangeObject& range = value.range();
-    return Value(runtime.heap.make<RangeObject>(range.at(bounds.start),
-                                                range.increment * bounds.step, bounds.count));
+    // Between fewer than two numbers the step does not matter, and the product might overflow.
+    const int64_t step_size = bounds.count < 2 ? 1 : range.increment * bounds.step;
+    return Value(runtime.heap.make<RangeObject>(range.at(bounds.start), range.at(bounds.stop),
+                                                step_size, bounds.count));
   }
   ListBuilder out(runtime);
   out.reserve(static_cast<size_t>(bounds.count));

@@ -20,7 +20,7 @@ constexpr Method kChanged = {"changed", loop_changed};
 
 }  // namespace
 
-std::string MacroObject::repr(Runtime&) const {
+std::string MacroObject::repr(Runtime&) {
   return "<Macro '" + evaluator_.name(macro_.name) + "'>";
 }
 
@@ -78,8 +78,8 @@ int64_t LoopObject::length(Runtime& runtime) {
   return length_;
 }
 
-std::string LoopObject::repr(Runtime&) const {
-  return "<LoopContext " + std::to_string(index_ + 1) + ">";
+std::string LoopObject::repr(Runtime& runtime) {
+  return "<LoopContext " + std::to_string(index_ + 1) + "/" + std::to_string(length(runtime)) + ">";
 }
 
 bool LoopObject::get_attribute(Runtime& runtime, std::string_view name, Value& out) {

@@ -15,7 +15,7 @@ class MacroObject final : public DynamicObject {
   MacroObject(Evaluator& evaluator, const Macro& macro, Ref<Scope> closure)
       : evaluator_(evaluator), macro_(macro), closure_(std::move(closure)) {}
   std::string_view type_name() const override { return "Macro"; }
-  std::string repr(Runtime& runtime) const override;
+  std::string repr(Runtime& runtime) override;
   bool get_attribute(Runtime& runtime, std::string_view name, Value& out) override;
   bool is_callable() const override { return true; }
   Value call(Runtime&, Arguments& arguments) override {
@@ -67,7 +67,7 @@ class LoopObject final : public DynamicObject {
   bool advance(Runtime& runtime, Value& item);
 
   std::string_view type_name() const override { return "LoopContext"; }
-  std::string repr(Runtime& runtime) const override;
+  std::string repr(Runtime& runtime) override;
   bool get_attribute(Runtime& runtime, std::string_view name, Value& out) override;
   bool is_callable() const override { return true; }
   Value call(Runtime& runtime, Arguments& arguments) override;

@@ -231,15 +231,17 @@ Evaluator::Flow Evaluator::run_loop(const For& loop, const Value& iterable, int6
   if (loop.uses_loop) {
     state = runtime_.heap.make<LoopObject>(*this, loop, items, scope_, depth);
   }
-  bool any = false;
-  const Flow flow = run_iterations(loop, items.get(), state, any);
-  if (any || loop.otherwise.empty()) return flow;
+  bool completed = false;
+  const Flow flow = run_iterations(loop, items.get(), state, completed);
+  if (completed || loop.otherwise.empty()) return flow;
   const ScopeSwitch inner(*this, runtime_.heap.make<Scope>(scope_));
   return run_body(loop.otherwise);
 }
 
+/// `completed` becomes true once a round comes to its end: the else part runs where none does, be
+/// it that there are no items or that all rounds end in `continue` or `break`.
 Evaluator::Flow Evaluator::run_iterations(const For& loop, IteratorObject* items,
-                                          const Ref<LoopObject>& state, bool& any) {
+                                          const Ref<LoopObject>& state, bool& completed) {
   const Ref<Scope> outer = scope_;
   const ScopeSwitch restore(*this, outer);
   Ref<Scope> scope;
@@ -248,7 +250,6 @@ Evaluator::Flow Evaluator::run_iterations(const For& loop, IteratorObject* items
     runtime_.step();
     const bool more = state ? state->advance(runtime_, item) : items->next(runtime_, item);
     if (!more) return Flow::kNext;
-    any = true;
     scope_ = outer;
     // A body that nothing keeps (no macro closed over it) is used again.
     if (scope && scope->references() == 1) {
@@ -262,6 +263,7 @@ Evaluator::Flow Evaluator::run_iterations(const For& loop, IteratorObject* items
     const Flow flow = run_body(loop.body);
     scope_ = outer;
     if (flow == Flow::kBreak) return Flow::kNext;
+    completed = completed || flow == Flow::kNext;
   }
 }
 

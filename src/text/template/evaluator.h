@@ -73,7 +73,7 @@ class Evaluator {
   Flow run_for(const For& loop);
   Flow run_loop(const For& loop, const Value& iterable, int64_t depth);
   Flow run_iterations(const For& loop, IteratorObject* items, const Ref<LoopObject>& state,
-                      bool& any);
+                      bool& completed);
   Flow run_set_block(const SetBlock& statement);
   Flow run_filter_block(const FilterBlock& statement);
   Flow run_call_block(const CallBlock& block);

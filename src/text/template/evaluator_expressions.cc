@@ -2,10 +2,24 @@
 //
 // Evaluation of expressions.
 #include "text/template/evaluator.h"
+
+#include "base/error.h"
 #include "text/template/methods.h"
 #include "text/template/operations.h"
 
 namespace omg::jinja {
+namespace {
+
+/// Most arguments that `*` and `**` may bring to one call.
+constexpr size_t kMaxArguments = 1000;
+
+[[noreturn]] void fail_arguments(uint32_t line) {
+  throw Error(ErrorCode::kLimitExceeded, "template line " + std::to_string(line) +
+                                             ": a call has more than " +
+                                             std::to_string(kMaxArguments) + " arguments");
+}
+
+}  // namespace
 
 Value Evaluator::evaluate(const Expression& expression) {
   const DepthGuard guard(runtime_);
@@ -201,6 +215,7 @@ void Evaluator::evaluate_arguments(const CallArguments& expressions, Arguments& 
   }
   if (expressions.more_positional) {
     for (Value& value : collect(runtime_, evaluate(*expressions.more_positional))) {
+      if (arguments.positional.size() >= kMaxArguments) fail_arguments(runtime_.line);
       arguments.positional.push_back(std::move(value));
     }
   }
@@ -209,6 +224,7 @@ void Evaluator::evaluate_arguments(const CallArguments& expressions, Arguments& 
   if (!mapping.is(Kind::kDict)) runtime_.fail("argument after ** must be a mapping");
   for (const auto& [key, value] : mapping.dict().entries()) {
     if (!key.is_string()) runtime_.fail("keywords must be strings");
+    if (arguments.named.size() >= kMaxArguments) fail_arguments(runtime_.line);
     runtime_.work(key.text().size());
     arguments.named.emplace_back(std::string(key.text()), value);
   }

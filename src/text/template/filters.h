@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The filters (`value | name(…)`), tests (`value is name(…)`) and global functions of templates.
-// Source: Jinja 3.1 template designer documentation; `tojson`, `raise_exception` and `strftime_now`
-// as transformers defines them.
+// The filters (`value | name(...)`), tests (`value is name(...)`) and global functions of
+// templates. Source: Jinja 3.1 template designer documentation; `tojson`, `raise_exception` and
+// `strftime_now` as transformers defines them.
 #pragma once
 
 #include <string_view>

@@ -61,8 +61,9 @@ Value filter_abs(Runtime& runtime, const Value& input, const Arguments& argument
 double round_decimal(double value, int64_t precision) {
   if (!std::isfinite(value) || precision > 323) return value;
   if (precision < 0) {
-    const double scale = std::pow(10.0, static_cast<double>(std::min<int64_t>(-precision, 400)));
-    return std::isinf(scale) ? std::copysign(0.0, value) : std::nearbyint(value / scale) * scale;
+    if (precision < -308) return std::copysign(0.0, value);  // beyond the largest power of ten
+    const double scale = std::pow(10.0, static_cast<double>(-precision));
+    return std::nearbyint(value / scale) * scale;
   }
   std::string text(400 + static_cast<size_t>(precision), '\0');
   const int size =

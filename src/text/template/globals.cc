@@ -18,7 +18,7 @@ class FunctionObject final : public DynamicObject {
  public:
   FunctionObject(std::string_view name, Function function) : name_(name), function_(function) {}
   std::string_view type_name() const override { return "function"; }
-  std::string repr(Runtime&) const override { return "<function " + std::string(name_) + ">"; }
+  std::string repr(Runtime&) override { return "<function " + std::string(name_) + ">"; }
   bool is_callable() const override { return true; }
   Value call(Runtime& runtime, Arguments& arguments) override {
     return function_(runtime, arguments);
@@ -33,7 +33,7 @@ class CyclerObject final : public DynamicObject {
  public:
   explicit CyclerObject(std::vector<Value> items) : items_(std::move(items)) {}
   std::string_view type_name() const override { return "Cycler"; }
-  std::string repr(Runtime&) const override { return "<Cycler>"; }
+  std::string repr(Runtime&) override { return "<Cycler>"; }
   bool get_attribute(Runtime& runtime, std::string_view name, Value& out) override;
   const Value& current() const { return items_[position_]; }
   void advance() { position_ = (position_ + 1) % items_.size(); }
@@ -81,7 +81,7 @@ class JoinerObject final : public DynamicObject {
  public:
   explicit JoinerObject(Value separator) : separator_(std::move(separator)) {}
   std::string_view type_name() const override { return "Joiner"; }
-  std::string repr(Runtime&) const override { return "<Joiner>"; }
+  std::string repr(Runtime&) override { return "<Joiner>"; }
   bool is_callable() const override { return true; }
   Value call(Runtime& runtime, Arguments& arguments) override {
     const BoundArguments bound(runtime, "joiner", arguments, {});
@@ -115,7 +115,7 @@ Value make_range(Runtime& runtime, const Arguments& arguments) {
   }
   const int64_t count =
       distance <= 0 ? 0 : (static_cast<int64_t>(distance) - 1) / static_cast<int64_t>(stride) + 1;
-  return Value(runtime.heap.make<RangeObject>(start, step, count));
+  return Value(runtime.heap.make<RangeObject>(start, stop, step, count));
 }
 
 Ref<DictObject> build_dict(Runtime& runtime, std::string_view name, const Arguments& arguments) {

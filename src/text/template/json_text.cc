@@ -105,7 +105,7 @@ class JsonWriter {
   }
 
   void write_string(std::string_view text) {
-    runtime_.work(text.size());
+    runtime_.work(4 * text.size());
     out_.append('"');
     size_t plain = 0;  // start of what needs no escape
     CodePoints walk(text);

@@ -151,6 +151,9 @@ class Lexer {
     push_text(start, trim_before(before, opening.sign, opening.tag != Tag::kVariable));
     at_ = opening.end;
     line_starting_ = source_[at_ - 1] == '\n';
+    // A comment or raw block that opens at the very end counts as closed.
+    const bool at_end = at_ == source_.size();
+    if (at_end && (opening.tag == Tag::kComment || opening.tag == Tag::kRaw)) return;
     switch (opening.tag) {
       case Tag::kComment:
         return read_comment(opening);

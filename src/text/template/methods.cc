@@ -156,7 +156,7 @@ bool is_denied_attribute(const Value& self, std::string_view name) {
   return name.substr(0, 2) == "__" && has(kDunders, name);
 }
 
-std::string MethodObject::repr(Runtime&) const {
+std::string MethodObject::repr(Runtime&) {
   return "<built-in method " + std::string(method_.name) + " of " +
          std::string(jinja::type_name(self_)) + " object>";
 }

@@ -32,7 +32,7 @@ class MethodObject final : public DynamicObject {
  public:
   MethodObject(Value self, const Method& method) : self_(std::move(self)), method_(method) {}
   std::string_view type_name() const override { return "builtin_function_or_method"; }
-  std::string repr(Runtime& runtime) const override;
+  std::string repr(Runtime& runtime) override;
   bool is_callable() const override { return true; }
   Value call(Runtime& runtime, Arguments& arguments) override;
 

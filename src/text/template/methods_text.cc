@@ -18,7 +18,8 @@ using Text = std::string_view;
 /// before it runs.
 Value mapped(Runtime& runtime, const Value& self, std::string (*mapping)(Text)) {
   runtime.heap.require(2 * self.text().size());
-  runtime.work(4 * self.text().size());
+  // Measured: 1 ns a byte for ASCII, 10 for others.
+  runtime.work(self.string().is_ascii() ? self.text().size() : 16 * self.text().size());
   return runtime.text(mapping(self.text()));
 }
 
@@ -89,6 +90,7 @@ Value text_split(Runtime& runtime, const Value& self, const Arguments& arguments
   if (separator.empty()) runtime.fail("empty separator");
   runtime.heap.require(4 * separator.size());
   const Searcher searcher(separator);
+  runtime.work(searcher.cost(text.size()));
   size_t start = 0;
   for (int64_t count = 0; count != limit; ++count) {
     const size_t end = searcher.find(text, start);
@@ -114,6 +116,7 @@ Value text_rsplit(Runtime& runtime, const Value& self, const Arguments& argument
     if (separator.empty()) runtime.fail("empty separator");
     runtime.heap.require(4 * separator.size());
     const Searcher searcher(separator, Direction::kBackward);
+    runtime.work(searcher.cost(text.size()));
     size_t end = text.size();
     for (int64_t count = 0; count != limit; ++count) {
       const size_t start = searcher.rfind(text, end);
@@ -143,8 +146,8 @@ Value text_partition(Runtime& runtime, const Value& self, const Arguments& argum
   const Text separator = bound.text(0, "");
   if (separator.empty()) runtime.fail("empty separator");
   runtime.heap.require(4 * separator.size());
-  runtime.work(text.size());
   const Searcher searcher(separator, kDirection);
+  runtime.work(searcher.cost(text.size()));
   const bool forward = kDirection == Direction::kForward;
   const size_t found = forward ? searcher.find(text) : searcher.rfind(text);
   if (found == Searcher::npos) {
@@ -185,8 +188,8 @@ int64_t position(Runtime& runtime, const Value& self, const Arguments& arguments
   const Text needle = bound.text(0, "");
   if (!part.valid) return -1;
   runtime.heap.require(4 * needle.size());
-  runtime.work(part.text.size());
   const Searcher searcher(needle, kDirection);
+  runtime.work(searcher.cost(part.text.size()));
   const size_t found =
       kDirection == Direction::kForward ? searcher.find(part.text) : searcher.rfind(part.text);
   if (found == Searcher::npos) return -1;
@@ -214,6 +217,7 @@ Value text_count(Runtime& runtime, const Value& self, const Arguments& arguments
   if (needle.empty()) return Value(static_cast<int64_t>(count_code_points(part.text)) + 1);
   runtime.heap.require(4 * needle.size());
   const Searcher searcher(needle);
+  runtime.work(searcher.cost(part.text.size()));
   int64_t count = 0;
   for (size_t at = 0; (at = searcher.find(part.text, at)) != Searcher::npos; at += needle.size()) {
     ++count;
@@ -286,8 +290,9 @@ Value text_align(Runtime& runtime, const Value& self, const Arguments& arguments
   if (count_code_points(fill) != 1) {
     runtime.fail("the fill character must be exactly one character long");
   }
-  const int64_t padding = bound.integer(0, 0) - length(runtime, self);
-  if (padding <= 0) return self;
+  const int64_t size = length(runtime, self);
+  if (bound.integer(0, 0) <= size) return self;
+  const int64_t padding = bound.integer(0, 0) - size;
   int64_t left = kAlign == '>' ? padding : 0;
   // Python puts the odd character to the left where the width is odd.
   if (kAlign == '^') left = padding / 2 + (padding & bound.integer(0, 0) & 1);
@@ -300,8 +305,9 @@ Value text_align(Runtime& runtime, const Value& self, const Arguments& arguments
 
 Value text_zfill(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const BoundArguments bound(runtime, "zfill", arguments, {"width"}, 1);
-  const int64_t padding = bound.integer(0, 0) - length(runtime, self);
-  if (padding <= 0) return self;
+  const int64_t size = length(runtime, self);
+  if (bound.integer(0, 0) <= size) return self;
+  const int64_t padding = bound.integer(0, 0) - size;
   Text text = self.text();
   TextBuilder out(runtime);
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) {
@@ -476,6 +482,7 @@ Value replace_text(Runtime& runtime, const Value& self, Text old, Text with, int
   }
   runtime.heap.require(4 * old.size());
   const Searcher searcher(old);
+  runtime.work(searcher.cost(text.size()));
   size_t start = 0;
   for (int64_t count = 0; count != limit; ++count) {
     const size_t found = searcher.find(text, start);

@@ -66,7 +66,7 @@ void append_string_repr(TextBuilder& out, std::string_view text) {
     }
   }
   out.append(quote);
-  out.runtime().work(text.size());
+  out.runtime().work(4 * text.size());
 }
 
 void append_items(TextBuilder& out, const std::vector<Value>& items) {
@@ -105,7 +105,7 @@ void append_view_repr(TextBuilder& out, const ViewObject& view) {
 
 void append_range_repr(TextBuilder& out, const RangeObject& range) {
   out.append("range(" + std::to_string(range.start) + ", " +
-             std::to_string(range.start + range.size * range.increment));
+             std::to_string(range.stop));
   if (range.increment != 1) out.append(", " + std::to_string(range.increment));
   out.append(')');
 }
@@ -322,9 +322,10 @@ bool contains(Runtime& runtime, const Value& haystack, const Value& needle) {
       runtime.fail("'in <string>' requires string as left operand, not " +
                    std::string(type_name(needle)));
     }
-    runtime.work(haystack.text().size() + needle.text().size());
     runtime.heap.require(4 * needle.text().size());
-    return Searcher(needle.text()).find(haystack.text()) != Searcher::npos;
+    const Searcher searcher(needle.text());
+    runtime.work(searcher.cost(haystack.text().size() + needle.text().size()));
+    return searcher.find(haystack.text()) != Searcher::npos;
   }
   const bool keys = haystack.is(Kind::kView) && haystack.view().kind() == ViewKind::kKeys;
   if (haystack.is(Kind::kDict) || keys) {

@@ -282,6 +282,9 @@ void Parser::parse_signature(Macro& macro) {
     for (const Parameter& other : macro.parameters) {
       if (other.name == parameter.name) fail(name, "two parameters '" + name.text + "'");
     }
+    if (parameter.name == syntax_.caller && !at_operator("=")) {
+      fail(name, "the parameter 'caller' needs a default");
+    }
     if (skip_operator("=")) {
       parameter.fallback = parse_expression();
       has_fallback = true;
@@ -367,7 +370,12 @@ StatementPtr Parser::parse_scoped(std::string_view end_tag) {
 
 StatementPtr Parser::parse_named_block() {
   auto scoped = std::make_unique<Scoped>(advance().line);
-  const std::string name = expect_name().text;
+  const Token& token = expect_name();
+  const std::string name = token.text;
+  if (std::find(blocks_.begin(), blocks_.end(), name) != blocks_.end()) {
+    fail(token, "block '" + name + "' is defined twice");
+  }
+  blocks_.push_back(name);
   scoped->from_root = !skip_name("scoped");
   skip_name("required");
   const uint32_t loops = std::exchange(loops_, 0);

@@ -115,6 +115,7 @@ class Parser {
   uint32_t loops_ = 0;
   // Filters and tests that nobody knows. Inside of a branch they are an error only if it runs.
   std::vector<size_t> unknown_;
+  std::vector<std::string> blocks_;
   std::unordered_map<std::string, NameId> ids_;
   std::vector<uint32_t> uses_;  // how often each name has been read
 };

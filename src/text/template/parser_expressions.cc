@@ -386,6 +386,9 @@ CallArguments Parser::parse_arguments() {
                peek(1).text == "=") {
       if (arguments.more_named) fail(token, "a named argument follows '**'");
       at_ += 2;
+      for (const auto& [name, value] : arguments.named) {
+        if (name == token.text) fail(token, "argument '" + name + "' is given twice");
+      }
       arguments.named.emplace_back(token.text, parse_expression());
     } else {
       if (!arguments.named.empty() || arguments.more_positional || arguments.more_named) {

@@ -67,6 +67,8 @@ class PercentFormatter {
       ++at_;
       const Value value = next_argument();
       if (!value.is_integral()) runtime_.fail("* wants an int");
+      constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+      if (value.as_int() < -kMost || value.as_int() > kMost) runtime_.fail("width too big");
       return value.as_int();
     }
     int64_t number = 0;

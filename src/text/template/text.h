@@ -88,7 +88,8 @@ class Searcher {
   size_t find(std::string_view haystack, size_t from = 0) const;
   /// Last occurrence that ends at or before `end`; for Direction::kBackward.
   size_t rfind(std::string_view haystack, size_t end = npos) const;
-  size_t size() const { return needle_.size(); }
+  /// What searching `bytes` costs, in bytes of plain work: a table is slower than memchr.
+  size_t cost(size_t bytes) const { return table_.empty() ? bytes : 4 * bytes; }
 
  private:
   // Below this length the worst case of the plain search costs less than building a table.

@@ -134,21 +134,34 @@ size_t DictObject::position(size_t hash, Matches matches) const {
   }
 }
 
+/// Spreads a hash over all bits, in a way that differs from dict to dict: the hash of a number is the
+/// number, so keys that are multiples of 2^32 would all collide otherwise.
+size_t DictObject::mixed(size_t hash) const {
+  hash ^= reinterpret_cast<uintptr_t>(this);
+  hash = (hash ^ (hash >> 32)) * 0x9fb21c651e98df25u;
+  hash = (hash ^ (hash >> 28)) * 0x9e3779b97f4a7c15u;
+  return hash ^ (hash >> 32);
+}
+
+size_t DictObject::hash_of(const Value& key) const {
+  return slots_.empty() ? 0 : mixed(hash_key(key));
+}
+
 const Value* DictObject::find(const Value& key) const {
-  const size_t hash = slots_.empty() ? 0 : hash_key(key);
+  const size_t hash = hash_of(key);
   const size_t at = position(hash, [&](const Value& other) { return same_key(other, key); });
   return at < entries_.size() ? &entries_[at].second : nullptr;
 }
 
 const Value* DictObject::find(std::string_view key) const {
-  const size_t hash = slots_.empty() ? 0 : hash_text(key);
+  const size_t hash = slots_.empty() ? 0 : mixed(hash_text(key));
   const size_t at =
       position(hash, [&](const Value& other) { return other.is_string() && other.text() == key; });
   return at < entries_.size() ? &entries_[at].second : nullptr;
 }
 
 void DictObject::set(Heap& heap, Value key, Value value) {
-  const size_t hash = slots_.empty() ? 0 : hash_key(key);
+  const size_t hash = hash_of(key);
   const size_t at = position(hash, [&](const Value& other) { return same_key(other, key); });
   if (at < entries_.size()) {
     entries_[at].second = std::move(value);
@@ -162,7 +175,7 @@ void DictObject::set(Heap& heap, Value key, Value value) {
     return;
   }
   const size_t mask = slots_.size() - 1;
-  size_t slot = hash_key(entries_.back().first) & mask;
+  size_t slot = hash & mask;
   while (slots_[slot] != kEmpty) slot = (slot + 1) & mask;
   slots_[slot] = static_cast<uint32_t>(entries_.size() - 1);
 }
@@ -173,7 +186,7 @@ void DictObject::rebuild_index(Heap& heap) {
   heap.charge(*this, (size - slots_.size()) * sizeof(uint32_t));
   slots_.assign(size, kEmpty);
   for (uint32_t i = 0; i < entries_.size(); ++i) {
-    size_t slot = hash_key(entries_[i].first) & (size - 1);
+    size_t slot = mixed(hash_key(entries_[i].first)) & (size - 1);
     while (slots_[slot] != kEmpty) slot = (slot + 1) & (size - 1);
     slots_[slot] = i;
   }
@@ -191,7 +204,7 @@ Value DynamicObject::call(Runtime& runtime, Arguments&) {
   runtime.fail("'" + std::string(type_name()) + "' object is not callable");
 }
 
-std::string NamespaceObject::repr(Runtime& runtime) const {
+std::string NamespaceObject::repr(Runtime& runtime) {
   return "<Namespace " + jinja::repr(runtime, Value(members_)) + ">";
 }
 

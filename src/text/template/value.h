@@ -198,6 +198,8 @@ class DictObject final : public Object {
 
   template <class Matches>
   size_t position(size_t hash, Matches matches) const;
+  size_t hash_of(const Value& key) const;
+  size_t mixed(size_t hash) const;
   void rebuild_index(Heap& heap);
 
   std::vector<Entry> entries_;
@@ -223,12 +225,17 @@ class ViewObject final : public Object {
 
 class RangeObject final : public Object {
  public:
-  RangeObject(int64_t first, int64_t step, int64_t count)
-      : start(first), increment(step), size(count) {}
+  RangeObject(int64_t first, int64_t end, int64_t step, int64_t count)
+      : start(first), stop(end), increment(step), size(count) {}
   const int64_t start;
+  const int64_t stop;
   const int64_t increment;
   const int64_t size;
-  int64_t at(int64_t index) const { return start + index * increment; }
+  /// The number at an index; the index just behind the last may wrap around 64 bits.
+  int64_t at(int64_t index) const {
+    return static_cast<int64_t>(static_cast<uint64_t>(start) +
+                                static_cast<uint64_t>(index) * static_cast<uint64_t>(increment));
+  }
 };
 
 /// Yields values one at a time, once.
@@ -245,7 +252,7 @@ class IteratorObject : public Object {
 class DynamicObject : public Object {
  public:
   virtual std::string_view type_name() const = 0;
-  virtual std::string repr(Runtime& runtime) const = 0;
+  virtual std::string repr(Runtime& runtime) = 0;
   /// True if there is such an attribute; `out` is set then.
   virtual bool get_attribute(Runtime& runtime, std::string_view name, Value& out);
   virtual bool is_callable() const { return false; }
@@ -257,7 +264,7 @@ class NamespaceObject final : public DynamicObject {
  public:
   explicit NamespaceObject(Ref<DictObject> members) : members_(std::move(members)) {}
   std::string_view type_name() const override { return "Namespace"; }
-  std::string repr(Runtime& runtime) const override;
+  std::string repr(Runtime& runtime) override;
   bool get_attribute(Runtime& runtime, std::string_view name, Value& out) override;
   DictObject& members() { return *members_; }
 
