@@ -98,7 +98,7 @@ Value filter_title(Runtime& runtime, const Value& input, const Arguments& argume
 }
 
 void append_escaped(TextBuilder& out, std::string_view text) {
-  out.runtime().work(4 * text.size());
+  out.runtime().work(12 * text.size());
   for (const char c : text) {
     switch (c) {
       case '&':

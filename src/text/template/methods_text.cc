@@ -19,7 +19,7 @@ using Text = std::string_view;
 Value mapped(Runtime& runtime, const Value& self, std::string (*mapping)(Text)) {
   runtime.heap.require(2 * self.text().size());
   // Measured: 1 ns a byte for ASCII, 10 for others.
-  runtime.work(self.string().is_ascii() ? self.text().size() : 16 * self.text().size());
+  runtime.work(self.string().is_ascii() ? self.text().size() : 32 * self.text().size());
   return runtime.text(mapping(self.text()));
 }
 

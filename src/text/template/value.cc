@@ -134,7 +134,7 @@ size_t DictObject::position(size_t hash, Matches matches) const {
   }
 }
 
-/// Spreads a hash over all bits, in a way that differs from dict to dict: the hash of a number is the
+/// Spreads a hash over all bits, differently in each dict: the hash of a number is the
 /// number, so keys that are multiples of 2^32 would all collide otherwise.
 size_t DictObject::mixed(size_t hash) const {
   hash ^= reinterpret_cast<uintptr_t>(this);
