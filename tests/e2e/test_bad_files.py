@@ -72,6 +72,19 @@ class BadFiles(unittest.TestCase):
                 with self.subTest(offset=offset, value=value):
                     self.drive(bytes(data), may_work=False)
 
+    def test_weights_that_are_no_numbers(self):
+        data = bytearray(made_model(kind="F32").read_bytes())
+        middle = len(data) // 2 // 4 * 4
+        data[middle : middle + 65536] = b"\xff" * 65536  # every one a NaN
+        path = FOLDER / "nan.gguf"
+        path.write_bytes(data)
+        for command in commands(path)[2:5]:
+            with self.subTest(command[0]):
+                done = omg(*command)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(b"not finite", done.stderr)
+                self.assertEqual(done.stdout, b"")
+
     def test_other_files(self):
         for data in [b"GGML" + bytes(1000), bytes(5000), b"\x7fELF" + os.urandom(5000)]:
             self.drive(data, may_work=False)

@@ -5,6 +5,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -44,6 +45,14 @@ std::vector<int32_t> parse_tokens(std::string_view text) {
     if (more) text.remove_prefix(comma + 1);
   }
   return tokens;
+}
+
+/// JSON has no word for them.
+void check_finite(std::span<const float> logits) {
+  if (std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); })) return;
+  throw Error(ErrorCode::kCorrupt,
+              "the model computed logits that are not finite numbers; its weights may be damaged, "
+              "verify the model file");
 }
 
 class LogitsCommand : public Command {
@@ -122,9 +131,10 @@ class LogitsCommand : public Command {
       if (end > first) chunk.logits_count = static_cast<uint32_t>(end - std::max(begin, first));
       const std::span<const float> logits = engine.step(std::span(&chunk, 1));
       for (size_t row = 0; row < chunk.logits_count; ++row) {
+        const auto numbers = logits.subspan(row * engine.vocab_size(), engine.vocab_size());
+        check_finite(numbers);
         // Nothing is printed before the first step has worked: an error leaves no half document.
         if (!printed) terminal.out(head);
-        const auto numbers = logits.subspan(row * engine.vocab_size(), engine.vocab_size());
         terminal.out(fmt::format("{}[{:.9g}]", printed ? "," : "", fmt::join(numbers, ",")));
         printed = true;
       }
