@@ -36,6 +36,8 @@ FOLDER = pathlib.Path(_folder.name)
 def environment(**changes):
     """The environment of a command: as this one, but with no settings of the user's."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("OMG_")}
+    known_leaks = pathlib.Path(__file__).with_name("known_leaks.txt")
+    env["LSAN_OPTIONS"] = f"suppressions={known_leaks}:print_suppressions=0"
     env["XDG_STATE_HOME"] = str(FOLDER / "state")
     env["LC_ALL"] = "C.UTF-8"
     env.update(changes)
