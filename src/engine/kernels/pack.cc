@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/float16.h"
 #include "engine/kernels/matmul.h"
+#include "engine/kernels/pack_panel.h"
 #include "engine/kernels/packed_layout.h"
 
 namespace omg {
@@ -31,84 +32,6 @@ size_t panel_bytes(WeightType type, size_t columns) {
       return (columns + 1) / 2 * kPanelRows * 4;
     default:
       return panel_sections(code_info(type), columns).end;
-  }
-}
-
-/// Columns that are packed before going to the next row: a cache line or two of each.
-constexpr size_t kColumnsAtOnce = 32;
-
-/// Word (column / PerLane, row) holds PerLane columns of a row.
-template <class Word, size_t PerLane>
-void pack_columns(const std::byte* const* rows, size_t columns, std::byte* panel) {
-  auto* out = reinterpret_cast<Word*>(panel);
-  const size_t padded = (columns + PerLane - 1) / PerLane * PerLane;
-  for (size_t first = 0; first < padded; first += kColumnsAtOnce) {
-    const size_t count = std::min(kColumnsAtOnce, padded - first);
-    for (size_t r = 0; r < kPanelRows; ++r) {
-      Word words[kColumnsAtOnce] = {};
-      if (rows[r]) {
-        std::memcpy(words, rows[r] + first * sizeof(Word),
-                    std::min(count, columns - first) * sizeof(Word));
-      }
-      Word* lane = out + first * kPanelRows + r * PerLane;
-      for (size_t i = 0; i < count; ++i) {
-        lane[i / PerLane * PerLane * kPanelRows + i % PerLane] = words[i];
-      }
-    }
-  }
-}
-
-/// Puts the 32 codes of row r into a block's vectors: each quad is a 32-bit word, and a word of a
-/// vector is made of a few quads' bits, so that no code is handled on its own.
-template <uint32_t Bits>
-void put_codes(const uint8_t* codes, size_t r, uint8_t* vectors) {
-  uint32_t quads[8];
-  std::memcpy(quads, codes, sizeof(quads));
-  const auto store = [&](size_t vector, uint32_t word) {
-    std::memcpy(vectors + 64 * vector + 4 * r, &word, 4);
-  };
-  if constexpr (Bits == 8) {
-    for (size_t q = 0; q < 8; ++q) store(q, quads[q]);
-    return;
-  }
-  size_t next = 0;  // vector
-  if constexpr (Bits >= 4) {
-    for (size_t v = 0; v < 4; ++v) {
-      store(v, (quads[v] & 0x0f0f0f0fu) | (quads[v + 4] & 0x0f0f0f0fu) << 4);
-    }
-    for (auto& quad : quads) quad = quad >> 4 & 0x0f0f0f0fu;
-    next = 4;
-  }
-  if constexpr (Bits == 2 || Bits == 3 || Bits == 6) {
-    for (size_t v = 0; v < 2; ++v) {
-      uint32_t word = 0;
-      for (size_t j = 0; j < 4; ++j) word |= (quads[4 * v + j] & 0x03030303u) << (2 * j);
-      store(next + v, word);
-    }
-    for (auto& quad : quads) quad = quad >> 2 & 0x3f3f3f3fu;
-    next += 2;
-  }
-  if constexpr (Bits == 3 || Bits == 5) {
-    uint32_t word = 0;
-    for (size_t q = 0; q < 8; ++q) word |= (quads[q] & 0x01010101u) << q;
-    store(next, word);
-  }
-}
-
-void put_codes(uint32_t bits, const uint8_t* codes, size_t r, uint8_t* vectors) {
-  switch (bits) {
-    case 2:
-      return put_codes<2>(codes, r, vectors);
-    case 3:
-      return put_codes<3>(codes, r, vectors);
-    case 4:
-      return put_codes<4>(codes, r, vectors);
-    case 5:
-      return put_codes<5>(codes, r, vectors);
-    case 6:
-      return put_codes<6>(codes, r, vectors);
-    default:
-      return put_codes<8>(codes, r, vectors);
   }
 }
 
@@ -132,52 +55,6 @@ uint32_t get_code(const uint8_t* vectors, uint32_t bits, size_t r, size_t c) {
     code |= static_cast<uint32_t>(vectors[byte] >> quad & 1) << shift;
   }
   return code;
-}
-
-void put_scales(ScaleKind kind, const BlockCodes& block, size_t r, std::byte* super,
-                std::byte* scales) {
-  const auto put_half = [&](std::byte* base, size_t index, uint16_t half) {
-    std::memcpy(base + index * 2, &half, 2);
-  };
-  if (has_super(kind)) {
-    put_half(super, r, block.d);
-    if (has_min(kind)) put_half(super, kPanelRows + r, block.dmin);
-    auto* bytes = reinterpret_cast<int8_t*>(scales);
-    bytes[r] = block.scales[0];
-    if (has_halves(kind)) bytes[16 + r] = block.scales[1];
-    if (!has_min(kind)) return;
-    int8_t* mins = bytes + (has_halves(kind) ? 32 : 16);
-    mins[r] = static_cast<int8_t>(block.mins[0]);
-    if (has_halves(kind)) mins[16 + r] = static_cast<int8_t>(block.mins[1]);
-    return;
-  }
-  put_half(scales, r, block.d);
-  if (has_min(kind)) put_half(scales, kPanelRows + r, block.dmin);
-}
-
-void pack_quantized(WeightType type, const std::byte* const* rows, size_t columns,
-                    std::byte* panel) {
-  const CodeInfo& info = code_info(type);
-  const PanelSections sections = panel_sections(info, columns);
-  const size_t blocks = columns / kActivationBlock;
-  const size_t code_bytes = code_bytes_per_block(info.bits);
-  const size_t scale_bytes = scale_bytes_per_block(info.scale_kind);
-  const bool is_full =
-      std::all_of(rows, rows + kPanelRows, [](auto row) { return row != nullptr; });
-  if (!is_full) std::memset(panel, 0, sections.end);
-  // Eight blocks of all rows at a time: what is written, 4 KiB at most, stays in the first cache.
-  for (size_t first = 0; first < blocks; first += 8) {
-    for (size_t r = 0; r < kPanelRows; ++r) {
-      if (!rows[r]) continue;
-      for (size_t b = first; b < std::min(first + 8, blocks); ++b) {
-        const BlockCodes block = block_codes(type, rows[r], b);
-        put_scales(info.scale_kind, block, r, panel + b / 8 * super_bytes(info.scale_kind),
-                   panel + sections.scales + b * scale_bytes);
-        put_codes(info.bits, block.codes, r,
-                  reinterpret_cast<uint8_t*>(panel + sections.codes) + b * code_bytes);
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -219,20 +96,7 @@ PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size
       for (size_t r = 0; r < std::min(kPanelRows, rows - panel * kPanelRows); ++r) {
         sources[r] = bytes.data() + (panel * kPanelRows + r) * row_size;
       }
-      std::byte* out = matrix.data.data() + panel * matrix.panel_stride_bytes;
-      switch (type) {
-        case WeightType::kF32:
-          pack_columns<uint32_t, 1>(sources, columns, out);
-          break;
-        case WeightType::kF16:
-          pack_columns<uint16_t, 1>(sources, columns, out);
-          break;
-        case WeightType::kBF16:
-          pack_columns<uint16_t, 2>(sources, columns, out);
-          break;
-        default:
-          pack_quantized(type, sources, columns, out);
-      }
+      pack_panel(type, sources, columns, matrix.data.data() + panel * matrix.panel_stride_bytes);
     }
   });
   return matrix;
