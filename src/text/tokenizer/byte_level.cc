@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "text/tokenizer/byte_alphabet.h"
 #include "text/tokenizer/merge.h"
 #include "text/tokenizer/space_mark.h"
 #include "text/tokenizer/splitter.h"
@@ -23,30 +24,6 @@ namespace {
 
 constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
 constexpr size_t kMaxMerges = 1u << 24;
-
-/// GPT-2's alphabet: printable Latin-1 stands for itself, the other 68 bytes are U+0100 onwards.
-struct ByteAlphabet {
-  std::array<uint16_t, 256> character{};  // code point of each byte
-  std::array<int16_t, 512> byte{};        // byte of each code point, -1 for none
-
-  ByteAlphabet() {
-    byte.fill(-1);
-    uint16_t next = 256;
-    for (int b = 0; b < 256; ++b) {
-      const bool printable = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
-      const auto c = printable ? static_cast<uint16_t>(b) : next++;
-      character[static_cast<size_t>(b)] = c;
-      byte[c] = static_cast<int16_t>(b);
-    }
-  }
-
-  int byte_of(uint32_t code_point) const { return code_point < 512 ? byte[code_point] : -1; }
-};
-
-const ByteAlphabet& byte_alphabet() {
-  static const ByteAlphabet alphabet;
-  return alphabet;
-}
 
 const std::vector<std::string_view>& merge_lines(const Metadata& metadata) {
   const auto& lines = metadata.get_strings(kMergesKey);
