@@ -63,8 +63,10 @@ struct Model {
     auto owned = std::make_unique<FakeEngine>(std::move(rule), context, max_batch);
     engine = owned.get();
     SessionParts parts;
-    parts.file = std::make_unique<ModelFile>(std::vector<MappedFile>{}, Metadata{},
-                                             std::vector<TensorView>{});
+    std::vector<MappedFile> files;
+    files.push_back(MappedFile::open("/proc/self/exe"));  // any file: the parts are fakes
+    parts.file =
+        std::make_unique<ModelFile>(std::move(files), Metadata{}, std::vector<TensorView>{});
     parts.tokenizer = std::make_unique<FakeTokenizer>(add_bos);
     parts.engine = std::move(owned);
     if (!chat_template.empty()) parts.chat_template = ChatTemplate::parse(chat_template);
