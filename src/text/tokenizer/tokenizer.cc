@@ -7,8 +7,12 @@
 
 #include "base/error.h"
 #include "text/tokenizer/byte_level.h"
+#include "text/tokenizer/plamo2.h"
+#include "text/tokenizer/rwkv.h"
 #include "text/tokenizer/sentencepiece.h"
 #include "text/tokenizer/tokenizer_base.h"
+#include "text/tokenizer/unigram.h"
+#include "text/tokenizer/word_piece.h"
 
 namespace omg {
 
@@ -37,6 +41,7 @@ std::vector<TokenId> TokenizerBase::encode(std::string_view text,
     }
   }
   if (options.add_special && special.add_eos) output.push_back(*special.eos);
+  if (options.add_special && special.add_separator) output.push_back(*special.separator);
   return output;
 }
 
@@ -98,10 +103,15 @@ std::unique_ptr<Tokenizer> make_tokenizer(const Metadata& metadata) {
     const auto pre = metadata.find_string("tokenizer.ggml.pre").value_or("");
     return make_byte_level_tokenizer(metadata, pre.empty() ? "default" : pre);
   }
+  if (model == "bert") return make_word_piece_tokenizer(metadata);
+  if (model == "t5") return make_unigram_tokenizer(metadata);
+  if (model == "rwkv") return make_rwkv_tokenizer(metadata);
+  if (model == "plamo2") return make_plamo2_tokenizer(metadata);
   if (model == "gemma4") return make_byte_level_tokenizer(metadata, "gemma4");
   throw Error(ErrorCode::kUnsupported,
               "cannot tokenize: tokenizer '" + std::string(model) +
-                  "' (key tokenizer.ggml.model) is not supported; gpt2, gemma4 and llama are");
+                  "' (key tokenizer.ggml.model) is not supported; bert, gemma4, gpt2, llama, "
+                  "plamo2, rwkv and t5 are");
 }
 
 }  // namespace omg

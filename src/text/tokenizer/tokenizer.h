@@ -28,9 +28,10 @@ struct EncodeOptions {
 
 /// Ids that have a meaning to the runtime; absent where the model has none.
 struct SpecialTokens {
-  std::optional<TokenId> bos, eos, eot, eom, unknown, padding;
+  std::optional<TokenId> bos, eos, eot, eom, unknown, padding, separator;
   bool add_bos = false;
   bool add_eos = false;
+  bool add_separator = false;  // at the end, as BERT wants it
 };
 
 /// Immutable after construction: many threads may encode and decode at once.

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/json.h"
 #include "formats/gguf/reader.h"
 #include "text/tokenizer/tokenizer.h"
@@ -43,7 +42,10 @@ TEST_P(ReferenceVocabulary, EncodesEveryTextToItsIds) {
       ids.push_back(static_cast<TokenId>(id.as_int64()));
     const std::vector<TokenId> got = tokenizer->encode(text);
     EXPECT_EQ(got, ids) << "text: " << text;
-    EXPECT_EQ(tokenizer->decode(got), text);
+    // BERT's vocabulary forgets case, accents and spaces.
+    if (name != "bert-bge") {
+      EXPECT_EQ(tokenizer->decode(got), text);
+    }
     passed += got == ids;
   }
   EXPECT_GT(cases.as_array().size(), 30u);
@@ -52,25 +54,13 @@ TEST_P(ReferenceVocabulary, EncodesEveryTextToItsIds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReferenceVocabulary,
-                         testing::Values("deepseek-coder", "gpt-2", "llama-bpe", "llama-spm",
-                                         "phi-3", "refact"),
+                         testing::Values("bert-bge", "deepseek-coder", "gpt-2", "llama-bpe",
+                                         "llama-spm", "phi-3", "refact"),
                          [](const auto& param_info) {
                            std::string name = param_info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
-
-TEST(ReferenceTokenizer, RefusesBertByName) {
-  if (!std::filesystem::exists(reference("tokenizers")))
-    GTEST_SKIP() << "no reference folder at " << OMG_REFERENCE_DIR;
-  try {
-    load(reference("tokenizers/bert-bge.gguf"));
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-    EXPECT_NE(std::string(error.what()).find("'bert'"), std::string::npos) << error.what();
-  }
-}
 
 // The reference's tiny models have vocabularies of a few hundred tokens.
 TEST(ReferenceTokenizer, LoadsEveryModelsVocabulary) {

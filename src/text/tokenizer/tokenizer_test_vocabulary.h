@@ -43,9 +43,12 @@ struct VocabularyBuilder {
     return metadata;
   }
 
-  Metadata sentencepiece() const {
+  Metadata sentencepiece() const { return plain("llama"); }
+
+  /// A kind that needs no merges.
+  Metadata plain(const std::string& model) const {
     Metadata metadata;
-    metadata.set_string("tokenizer.ggml.model", "llama");
+    metadata.set_string("tokenizer.ggml.model", model);
     metadata.set_strings("tokenizer.ggml.tokens", tokens);
     metadata.set_i32_array("tokenizer.ggml.token_type", types);
     metadata.set_f32_array("tokenizer.ggml.scores", scores);
@@ -107,6 +110,71 @@ inline VocabularyBuilder small_sentencepiece() {
   builder.add("aa", TokenType::kNormal, -4);          // 266
   builder.add(mark + "abc", TokenType::kNormal, -5);  // 267
   builder.add(mark + mark, TokenType::kNormal, -6);   // 268
+  return builder;
+}
+
+/// 0 <pad>, 1 </s>, 2 <unk>, then pieces.
+inline VocabularyBuilder small_unigram() {
+  VocabularyBuilder builder;
+  builder.add("<pad>", TokenType::kControl);
+  builder.add("</s>", TokenType::kControl);
+  builder.add("<unk>", TokenType::kUnknown);
+  const std::string mark(kSpaceMark);
+  builder.add(mark, TokenType::kNormal, -2);             // 3
+  builder.add("a", TokenType::kNormal, -3);              // 4
+  builder.add("b", TokenType::kNormal, -3.5);            // 5
+  builder.add("ab", TokenType::kNormal, -4);             // 6
+  builder.add("abc", TokenType::kNormal, -9);            // 7
+  builder.add("c", TokenType::kNormal, -4.5);            // 8
+  builder.add(mark + "a", TokenType::kNormal, -2.25);    // 9
+  builder.add("bcb", TokenType::kUnused, -5);            // 10
+  builder.add("<user>", TokenType::kUserDefined, -100);  // 11
+  builder.add("caab", TokenType::kNormal, -7.25);        // 12
+  return builder;
+}
+
+/// Words in the manner of GGUF: '▁' before what begins a word. 0 [PAD], 1 [UNK], 2 [CLS], 3 [SEP].
+inline VocabularyBuilder small_word_piece() {
+  VocabularyBuilder builder;
+  for (const char* text : {"[PAD]", "[UNK]", "[CLS]", "[SEP]"})
+    builder.add(text, TokenType::kControl);
+  const std::string mark(kSpaceMark);
+  // 4 to 12
+  for (const char* text : {"un", "aff", "affable", "able", "uncle", "!", "~", "中", "é"})
+    builder.add(mark + text);
+  for (const char* text : {"aff", "able", "s", "cafe"}) builder.add(text);  // 13 to 16
+  builder.add(mark + "cafe");                                               // 17
+  return builder;
+}
+
+/// 0 is control; tokens 1 to 256 are the bytes, written escaped; then some words.
+inline VocabularyBuilder small_rwkv() {
+  VocabularyBuilder builder;
+  builder.add("<s>", TokenType::kControl);
+  for (int byte = 0; byte < 256; ++byte) {
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    const auto value = static_cast<size_t>(byte);
+    builder.add(std::string("\\x") + kDigits[value >> 4] + kDigits[value & 15]);
+  }
+  for (const char* text : {"ab", "abab", "\\n\\n", "\\\\", "\\xe4\\xb8", "中"}) builder.add(text);
+  return builder;
+}
+
+/// 0 to 3 special, 4 to 259 the bytes, then words.
+inline VocabularyBuilder small_plamo2() {
+  VocabularyBuilder builder;
+  builder.add("<|plamo:unk|>", TokenType::kUnknown);
+  for (const char* text : {"<|plamo:bos|>", "<|plamo:eos|>", "<|plamo:pad|>"})
+    builder.add(text, TokenType::kControl);
+  for (int byte = 0; byte < 256; ++byte)
+    builder.add(byte_text(static_cast<uint8_t>(byte)), TokenType::kByte);
+  builder.add("a", TokenType::kNormal, -3);     // 260
+  builder.add("b", TokenType::kNormal, -3);     // 261
+  builder.add("ab", TokenType::kNormal, -4);    // 262
+  builder.add("ba", TokenType::kNormal, -4);    // 263
+  builder.add("abab", TokenType::kNormal, -8);  // 264: ties with "ab" "ab"
+  builder.add("中", TokenType::kNormal, -5);    // 265
+  builder.add(" ", TokenType::kNormal, -2);     // 266
   return builder;
 }
 

@@ -200,12 +200,16 @@ void Vocabulary::read_special(const Metadata& metadata, const VocabularyDefaults
   special_.eom = read("tokenizer.ggml.eom_token_id", true, std::nullopt);
   // Files in the wild carry padding ids one past the end: harmless, as nothing here pads.
   special_.unknown = read("tokenizer.ggml.unknown_token_id", false, defaults.unknown);
-  special_.padding = read("tokenizer.ggml.padding_token_id", false, std::nullopt);
-  const bool add_bos =
-      metadata.find_bool("tokenizer.ggml.add_bos_token").value_or(defaults.add_bos);
+  special_.padding = read("tokenizer.ggml.padding_token_id", false, defaults.padding);
+  special_.separator = read("tokenizer.ggml.seperator_token_id", false, defaults.separator);
+  const auto adds = [&](std::string_view key, bool otherwise) {
+    return !defaults.never_adds && metadata.find_bool(key).value_or(otherwise);
+  };
+  const bool add_bos = adds("tokenizer.ggml.add_bos_token", defaults.add_bos);
   special_.add_bos = (add_bos || defaults.force_bos) && special_.bos.has_value();
-  special_.add_eos = metadata.find_bool("tokenizer.ggml.add_eos_token").value_or(false) &&
-                     special_.eos.has_value();
+  special_.add_eos = adds("tokenizer.ggml.add_eos_token", defaults.add_eos) &&
+                     !defaults.add_separator && special_.eos.has_value();
+  special_.add_separator = defaults.add_separator && special_.separator.has_value();
 }
 
 std::optional<TokenId> Vocabulary::claim_control(std::string_view wanted) {
@@ -272,7 +276,9 @@ void Vocabulary::set_stripping(const Metadata& metadata) {
   const auto contains = [](std::string_view where, std::string_view what) {
     return where.find(what) != std::string_view::npos;
   };
-  if (contains(pre, "jina-v2-de") || contains(pre, "jina-v2-es") || contains(pre, "jina-v2-code")) {
+  const std::string_view family = metadata.find_string("general.architecture").value_or("");
+  if (contains(pre, "jina-v2-de") || contains(pre, "jina-v2-es") || contains(pre, "jina-v2-code") ||
+      contains(family, "nomic-bert-moe") || contains(family, "jina-bert-v3")) {
     if (const TokenId id = find("<mask>"); id >= 0) token(id).strips_left = true;
   } else if (contains(name, "phi-3") || contains(name, "phi3")) {
     for (size_t i = 0; i < size(); ++i) {

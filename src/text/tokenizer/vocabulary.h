@@ -28,9 +28,12 @@ enum class TokenType : uint8_t {
 
 /// What a kind of tokenizer assumes where the file says nothing.
 struct VocabularyDefaults {
-  std::optional<TokenId> bos, eos, unknown;
+  std::optional<TokenId> bos, eos, unknown, separator, padding;
   bool add_bos = false;
   bool force_bos = false;  // whatever the file says
+  bool add_eos = false;
+  bool add_separator = false;
+  bool never_adds = false;  // BOS or EOS, whatever the file says
 };
 
 /// Immutable after construction, and not movable: the index holds views of its own texts.
