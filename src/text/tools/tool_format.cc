@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "text/tools/tool_format.h"
+
+namespace omg {
+namespace {
+
+/// For people: line breaks and marks in words.
+std::string readable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == kNameMark) {
+      out += "NAME";
+    } else if (c == kIdMark) {
+      out += "ID";
+    } else if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string arguments_of(const ToolFormat& format) {
+  switch (format.syntax) {
+    case CallSyntax::kNone:
+      return "";
+    case CallSyntax::kJson:
+      if (format.name_key.empty()) return "{NAME: {…}}";
+      return "{\"" + format.name_key + "\": NAME, \"" + format.arguments_key + "\": {…}}";
+    case CallSyntax::kNamedJson:
+      return "{…}";
+    case CallSyntax::kPairs:
+      return format.key_begin + "KEY" + format.flag_begin +
+             (format.flag_begin.empty() ? "" : "…") + format.key_end + "VALUE" + format.value_end;
+    case CallSyntax::kTags:
+      return format.tag_prefix + "<KEY>VALUE" + format.tag_prefix + "</KEY>";
+    case CallSyntax::kLoose:
+      return "{KEY:" + format.quote + "VALUE" + format.quote + "}";
+    case CallSyntax::kPython:
+      return "[NAME(KEY=VALUE)]";
+    case CallSyntax::kHarmony:
+      return "<|channel|>commentary to=functions.NAME<|message|>{…}<|call|>";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string_view call_syntax_name(CallSyntax syntax) {
+  switch (syntax) {
+    case CallSyntax::kNone:
+      return "none";
+    case CallSyntax::kJson:
+      return "json";
+    case CallSyntax::kNamedJson:
+      return "named_json";
+    case CallSyntax::kPairs:
+      return "pairs";
+    case CallSyntax::kTags:
+      return "tags";
+    case CallSyntax::kLoose:
+      return "loose";
+    case CallSyntax::kPython:
+      return "python";
+    case CallSyntax::kHarmony:
+      return "harmony";
+  }
+  return "";
+}
+
+std::string describe(const ToolFormat& format) {
+  return readable(format.section_begin + format.call_head + arguments_of(format) +
+                  format.call_end + format.section_end);
+}
+
+}  // namespace omg
