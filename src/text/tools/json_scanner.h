@@ -64,9 +64,9 @@ class JsonScanner {
   Event event_ = Event::kNone;
   bool in_string_ = false;
   bool string_is_key_ = false;
-  uint8_t escape_ = 0;           // 1: after a backslash; 2 to 5: hex digits to come, plus 1
-  uint8_t number_ = 0;           // state of the number automaton
-  const char* literal_ = "";     // rest of true, false or null
+  uint8_t escape_ = 0;        // 1: after a backslash; 2 to 5: hex digits to come, plus 1
+  uint8_t number_ = 0;        // state of the number automaton
+  const char* literal_ = "";  // rest of true, false or null
 };
 
 }  // namespace omg

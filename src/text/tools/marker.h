@@ -39,8 +39,8 @@ class MarkerSet {
   explicit MarkerSet(std::vector<std::string> markers = {});
 
   struct Found {
-    size_t position = 0;     // where a marker begins, or may begin; text.size() where none does
-    size_t index = kNone;    // which one, where it is whole
+    size_t position = 0;   // where a marker begins, or may begin; text.size() where none does
+    size_t index = kNone;  // which one, where it is whole
     size_t length = 0;
   };
   /// The first place at or after `from` where a marker stands, or where one may when more text

@@ -10,6 +10,7 @@ namespace omg {
 namespace {
 
 constexpr size_t kMaxNameBytes = 256;
+constexpr std::string_view kCdata = "<![CDATA[";
 
 bool is_name_byte(char c) {
   constexpr std::string_view kNotInNames = "<>{}()[]\"'`,;=|\\";
@@ -95,9 +96,8 @@ bool OutputParser::Impl::step_head() {
     ++part_;
     return true;
   }
-  const char stop = part_ + 1 < parts.size() && parts[part_ + 1].kind == 0
-                        ? parts[part_ + 1].text[0]
-                        : '\0';
+  const char stop =
+      part_ + 1 < parts.size() && parts[part_ + 1].kind == 0 ? parts[part_ + 1].text[0] : '\0';
   size_t end = first;
   while (end < seen.size() && end - first <= kMaxNameBytes && seen[end] != stop &&
          is_name_byte(seen[end])) {
@@ -202,8 +202,10 @@ bool OutputParser::Impl::step_pair_value() {
     scan_ = found.position;
     if (found.index == MarkerSet::kNone) return false;
     bool needs_more = false;
-    if (ends_value(found.position + found.length, needs_more)) {
-      add_pair(view().substr(at_, found.position - at_));
+    const std::string_view value = view().substr(at_, found.position - at_);
+    const bool is_open = format_.has_cdata && value.starts_with(kCdata) && !value.ends_with("]]>");
+    if (!is_open && ends_value(found.position + found.length, needs_more)) {
+      add_pair(value);
       at_ = found.position + found.length;
       state_ = State::kPairs;
       return true;
@@ -217,7 +219,11 @@ void OutputParser::Impl::add_pair(std::string_view raw) {
   if (format_.value_on_own_line) raw = strip_line_breaks(raw);
   std::string pair = pairs_ == 0 ? "{" : ", ";
   pair += quote_json(key_) + ": ";
-  if (format_.flag_begin.empty()) {
+  if (format_.has_cdata && raw.starts_with(kCdata) && raw.ends_with("]]>")) {
+    raw.remove_prefix(kCdata.size());
+    raw.remove_suffix(3);
+    pair += quote_json(raw);
+  } else if (format_.flag_begin.empty()) {
     pair += schemas_.typed(name_, key_, raw);
   } else {
     pair += !value_is_string_ && is_json(raw) ? std::string(trim_space(raw)) : quote_json(raw);
@@ -236,7 +242,11 @@ bool OutputParser::Impl::scan_brackets(std::string_view quote) {
       if (quote.empty() && c == '\\') {
         if (scan_ + 1 == seen.size()) return false;
         ++scan_;
-      } else {
+      } else if (quote.empty() && c == open_quote_[0]) {
+        const size_t next = std::min(skip_space(scan_ + 1), seen.size());
+        if (next == seen.size()) return false;
+        if (may_follow_string(seen[next])) open_quote_.clear();
+      } else if (!quote.empty()) {
         const MarkerMatch match = match_marker(open_quote_, seen.substr(scan_), false);
         if (match.match == Match::kPartial) return false;
         if (match.match == Match::kFull) {

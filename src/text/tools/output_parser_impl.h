@@ -24,7 +24,7 @@ class OutputParser::Impl {
 
  private:
   enum class State {
-    kStart,      // nothing but white space since the answer, or a part of it, began
+    kStart,  // nothing but white space since the answer, or a part of it, began
     kContent,
     kReasoning,
     kAfterCall,  // behind a call, or where a section of calls was opened
@@ -156,9 +156,9 @@ class OutputParser::Impl {
 
   State state_ = State::kStart;
   State text_state_ = State::kContent;  // where abandoned text goes
-  bool drop_space_ = false;   // white space at the cursor belongs to the format
+  bool drop_space_ = false;             // white space at the cursor belongs to the format
   bool section_is_new_ = false;
-  bool closed_ = false;       // a closing marker followed the last call
+  bool closed_ = false;  // a closing marker followed the last call
   size_t head_ = 0, part_ = 0;
 
   // The present call.

@@ -49,14 +49,14 @@ bool OutputParser::Impl::step_json_calls() {
 
 /// Passes on what has come of the arguments, once the name is known.
 void OutputParser::Impl::show_json_arguments() {
-  if (!has_name_ || early_arguments_.empty()) return;
-  if (!begun_) begin_call(name_, id_);
+  if (!begun_) return;
   add_arguments(early_arguments_);
   early_arguments_.clear();
 }
 
 void OutputParser::Impl::end_json_call() {
   if (!has_arguments_) early_arguments_ = "{}";
+  if (!begun_) begin_call(name_, id_);
   show_json_arguments();
   end_call(id_);
   clear_call();
@@ -126,6 +126,7 @@ bool OutputParser::Impl::on_json_object_begin() {
     has_arguments_ = true;
     arguments_depth_ = depth;
     early_arguments_ = "{";
+    if (has_name_) begin_call(name_, id_);
   } else if (key_ == "function" && wrappers_ == 0) {
     ++wrappers_;
     level_ = depth;
@@ -157,6 +158,7 @@ bool OutputParser::Impl::on_json_string_end() {
     if (is_bare_ && !schemas_.empty() && !schemas_.declares(text)) return false;
     name_ = text;
     has_name_ = true;
+    if (has_arguments_) begin_call(name_, id_);
   } else if (is_arguments_key()) {
     // JSON in a string: it is the arguments only if it is an object.
     const std::string_view trimmed = trim_space(text);

@@ -30,17 +30,16 @@ json::object tool(std::string_view name) {
   properties[kKeys[0]] = {{"type", "string"}, {"description", "a text"}};
   properties[kKeys[1]] = {{"type", "integer"}, {"description", "a number"}};
   properties[kKeys[2]] = {{"type", "string"}, {"description", "a text"}};
-  const json::object parameters = {{"type", "object"},
-                                   {"properties", properties},
-                                   {"required", json::array{kKeys[0]}}};
+  const json::object parameters = {
+      {"type", "object"}, {"properties", properties}, {"required", json::array{kKeys[0]}}};
   return {{"type", "function"},
           {"function",
            {{"name", name}, {"description", "does something"}, {"parameters", parameters}}}};
 }
 
 size_t common_prefix(std::string_view a, std::string_view b) {
-  const auto [end, other] = std::mismatch(a.begin(), a.begin() + std::min(a.size(), b.size()),
-                                          b.begin());
+  const auto [end, other] =
+      std::mismatch(a.begin(), a.begin() + std::min(a.size(), b.size()), b.begin());
   return static_cast<size_t>(end - a.begin());
 }
 
@@ -148,8 +147,7 @@ class Prober {
                    size_t& payload_end);
   bool read_pairs(const std::string& one, size_t name_end, size_t key, size_t& payload,
                   size_t& payload_end);
-  void set_markers(const std::string& before, const std::string& between,
-                   const std::string& after);
+  void set_markers(const std::string& before, const std::string& between, const std::string& after);
   std::string without_reasoning(std::string_view text) const;
   std::string without_turn_end(std::string_view text) const;
   std::string body_before(const std::string& text, size_t end) const;
@@ -159,8 +157,8 @@ class Prober {
   ToolFormat format_;
   std::string prompt_, thinking_prompt_;  // up to the assistant's turn
   Text answered_;                         // with a plain answer
-  size_t header_ = 0;     // where the assistant's turn begins, behind its role
-  std::string turn_end_;  // what follows a plain answer
+  size_t header_ = 0;                     // where the assistant's turn begins, behind its role
+  std::string turn_end_;                  // what follows a plain answer
 };
 
 Text Prober::render(json::array messages, bool generation_prompt, bool think) const {
@@ -225,8 +223,7 @@ void Prober::render_basics() {
                            thinking, render_turn(turn({}, 1, false, true), false)}) {
     if (!text) continue;
     const size_t same = common_prefix(prompt_, *text);
-    header_ =
-        std::min({header_, before_cut_tag(prompt_, same), before_cut_tag(*text, same)});
+    header_ = std::min({header_, before_cut_tag(prompt_, same), before_cut_tag(*text, same)});
   }
   if (!answered_) return;
   const size_t at = answered_->rfind(kAnswer);
@@ -266,8 +263,8 @@ bool Prober::read_reasoning(const json::object& message, bool think) {
   std::string begin(trim_space(body_before(*text, thought)));
   if (begin.empty()) {
     // The prompt opens it: with words of its own, or with a tag that all turns have.
-    begin = trim_space(std::string_view(thinking_prompt_).substr(
-        std::min(header_, thinking_prompt_.size())));
+    begin = trim_space(
+        std::string_view(thinking_prompt_).substr(std::min(header_, thinking_prompt_.size())));
     const std::vector<std::string> tags = split_tags(std::string_view(*text).substr(0, thought));
     if (begin.find(behind[0]) != std::string::npos) begin.clear();
     if (begin.empty() && !tags.empty()) begin = tags.back();
@@ -290,8 +287,8 @@ bool Prober::read_reasoning(const json::object& message, bool think) {
 
 /// `text` from behind the last reasoning in it, which may be empty.
 std::string Prober::without_reasoning(std::string_view text) const {
-  const size_t end = format_.reasoning_end.empty() ? std::string_view::npos
-                                                   : text.rfind(format_.reasoning_end);
+  const size_t end =
+      format_.reasoning_end.empty() ? std::string_view::npos : text.rfind(format_.reasoning_end);
   if (end == std::string_view::npos) return std::string(text);
   return std::string(text.substr(end + format_.reasoning_end.size()));
 }
@@ -341,7 +338,7 @@ bool Prober::read_calls(const TurnForm& form) {
 }
 
 std::string Prober::without_turn_end(std::string_view text) const {
-  const std::string tail = common_tail(text, turn_end_);
+  const std::string tail = text.ends_with(turn_end_) ? turn_end_ : common_tail(text, turn_end_);
   return std::string(text.substr(0, text.size() - tail.size()));
 }
 
@@ -519,7 +516,8 @@ bool Prober::read_pairs(const std::string& one, size_t name_end, size_t key, siz
   if (value == std::string::npos || value - key_end > kMaxMarkerBytes) return false;
   // The last of the three arguments ends the payload.
   const size_t last_key = one.find(kKeys[2], value_end);
-  const size_t last_value = last_key == std::string::npos ? last_key : one.find(kValues[0], last_key);
+  const size_t last_value =
+      last_key == std::string::npos ? last_key : one.find(kValues[0], last_key);
   if (last_value == std::string::npos) return false;
   const size_t last_end = last_value + kValues[0].size();
   if (const size_t close = one.find("</" + std::string(kKeys[0]) + ">", value_end);
@@ -532,13 +530,15 @@ bool Prober::read_pairs(const std::string& one, size_t name_end, size_t key, siz
     return payload >= name_end && one.substr(last_end, end.size()) == end;
   }
   const size_t next_key = one.find(kKeys[1], value_end);
-  const size_t next_value = next_key == std::string::npos ? next_key : one.find(kValues[1], next_key);
+  const size_t next_value =
+      next_key == std::string::npos ? next_key : one.find(kValues[1], next_key);
   if (next_value == std::string::npos) return false;
   const std::string behind_value = one.substr(value_end, next_key - value_end);
   const std::string behind_name = one.substr(name_end, key - name_end);
   const std::string key_begin = common_tail(behind_name, behind_value);
   if (trim_space(key_begin).empty()) return false;
   format_.syntax = CallSyntax::kPairs;
+  format_.has_cdata = template_.source().find("<![CDATA[") != std::string::npos;
   format_.key_begin = std::string(trim_space(key_begin));
   const std::string end = behind_value.substr(0, behind_value.size() - key_begin.size());
   format_.value_end = std::string(trim_space(end));

@@ -31,8 +31,8 @@ std::string arguments_of(const ToolFormat& format) {
     case CallSyntax::kNamedJson:
       return "{…}";
     case CallSyntax::kPairs:
-      return format.key_begin + "KEY" + format.flag_begin +
-             (format.flag_begin.empty() ? "" : "…") + format.key_end + "VALUE" + format.value_end;
+      return format.key_begin + "KEY" + format.flag_begin + (format.flag_begin.empty() ? "" : "…") +
+             format.key_end + "VALUE" + format.value_end;
     case CallSyntax::kTags:
       return format.tag_prefix + "<KEY>VALUE" + format.tag_prefix + "</KEY>";
     case CallSyntax::kLoose:
@@ -70,8 +70,8 @@ std::string_view call_syntax_name(CallSyntax syntax) {
 }
 
 std::string describe(const ToolFormat& format) {
-  return readable(format.section_begin + format.call_head + arguments_of(format) +
-                  format.call_end + format.section_end);
+  return readable(format.section_begin + format.call_head + arguments_of(format) + format.call_end +
+                  format.section_end);
 }
 
 }  // namespace omg

@@ -55,6 +55,7 @@ struct ToolFormat {
   // the value is a string, where the format says it.
   std::string key_begin, key_end, flag_begin, value_end;
   bool value_on_own_line = false;  // a line break on each side of it is not the value's
+  bool has_cdata = false;          // strings may come as <![CDATA[…]]>
   // kTags: this stands before each "<".
   std::string tag_prefix;
   // kLoose: what strings have for quotes.

@@ -94,7 +94,7 @@ class LooseReader {
       return true;
     }
     const char quote = text_[at_++];
-    while (at_ < text_.size() && text_[at_] != quote) {
+    while (at_ < text_.size() && !(text_[at_] == quote && ends_string(at_ + 1))) {
       if (text_[at_] != '\\') {
         decoded += text_[at_++];
       } else if (!escape(decoded)) {
@@ -104,6 +104,11 @@ class LooseReader {
     if (at_ == text_.size()) return false;
     ++at_;
     return true;
+  }
+
+  bool ends_string(size_t next) const {
+    while (next < text_.size() && is_marker_space(text_[next])) ++next;
+    return next == text_.size() || may_follow_string(text_[next]);
   }
 
   std::optional<uint32_t> hex(size_t digits) {
@@ -304,6 +309,10 @@ std::string quote_json(std::string_view text) {
 void append_control_escape(std::string& json, char control) {
   const std::string quoted = quote_json(std::string_view(&control, 1));
   json += std::string_view(quoted).substr(1, quoted.size() - 2);
+}
+
+bool may_follow_string(char c) {
+  return c == ',' || c == ')' || c == ']' || c == '}' || c == ':';
 }
 
 bool is_json(std::string_view text) {

@@ -22,6 +22,10 @@ void append_control_escape(std::string& json, char control);
 /// True where `text` is one JSON value and nothing else but white space.
 bool is_json(std::string_view text);
 
+/// In Python's notation a quote ends a string only before this. Models, and templates, write
+/// 'it's' without a backslash.
+bool may_follow_string(char c);
+
 struct LooseSyntax {
   /// Quotes of strings that have no escapes; where empty, strings are Python's: '…' or "…" with
   /// backslashes.
