@@ -125,7 +125,7 @@ bool OutputParser::Impl::on_json_object_begin() {
     if (has_arguments_) return false;
     has_arguments_ = true;
     arguments_depth_ = depth;
-    early_arguments_ = "{";
+    early_arguments_.assign(1, '{');
     if (has_name_) begin_call(name_, id_);
   } else if (key_ == "function" && wrappers_ == 0) {
     ++wrappers_;

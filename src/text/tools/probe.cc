@@ -80,11 +80,17 @@ std::string common_head(std::string_view a, std::string_view b) {
   return std::string(a.substr(0, bytes));
 }
 
-std::string replace_all(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
+std::string replace_all(std::string_view text, std::string_view from, char to) {
+  std::string out;
+  for (size_t at = 0;;) {
+    const size_t found = text.find(from, at);
+    out.append(text.substr(at, found - at));
+    if (found == std::string_view::npos) return out;
+    out += to;
+    at = found + from.size();
   }
-  return text;
+}
+return text;
 }
 
 /// Length of the JSON document at text[position]; 0 where there is none.
@@ -443,7 +449,7 @@ bool Prober::read_named(const std::string& one, const std::string& two, size_t n
     return false;
   }
   const auto mark_ids = [](std::string text) {
-    for (const std::string_view id : kIds) text = replace_all(text, id, std::string(1, kIdMark));
+    for (const std::string_view id : kIds) text = replace_all(text, id, kIdMark);
     return text;
   };
   std::string between;

@@ -21,8 +21,9 @@ inline std::string event_log(const OutputEvents& events) {
     if (!joins) {
       static constexpr const char* kNames[] = {"content",   "reasoning", "begin",
                                                "arguments", "end",       "abandoned"};
-      log += "\n" + std::string(kNames[static_cast<int>(event.kind)]) + " " +
-             std::to_string(event.call) + " " + event.name + " " + event.id + ": ";
+      log.append(1, '\n').append(kNames[static_cast<int>(event.kind)]).append(1, ' ');
+      log.append(std::to_string(event.call)).append(1, ' ').append(event.name).append(1, ' ');
+      log.append(event.id).append(": ");
     }
     log += event.text;
     last = &event;

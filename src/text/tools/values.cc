@@ -333,7 +333,7 @@ bool read_python_call(std::string_view text, size_t& position, std::string& name
   LooseReader reader(text, python, position);
   name = reader.name();
   if (name.empty() || !reader.take('(')) return false;
-  arguments = "{";
+  arguments.assign(1, '{');
   while (!reader.take(')')) {
     if (arguments.size() > 1 && !reader.take(',')) return false;
     if (arguments.size() > 1 && reader.take(')')) break;
