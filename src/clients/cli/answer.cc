@@ -11,31 +11,80 @@
 
 namespace omg::cli {
 
-Answer show_answer(const std::function<AnswerStatistics(const TextSink&)>& request,
+namespace {
+
+/// One answer on the screen, or in a pipe.
+class AnswerView {
+ public:
+  AnswerView(const AnswerSettings& settings, Terminal& terminal)
+      : settings_(settings),
+        terminal_(terminal),
+        on_screen_(terminal.out_is_tty()),
+        wrapper_(settings.wrap_words ? terminal.width() : std::numeric_limits<int>::max()) {}
+
+  void show(AnswerPart part, std::string_view text) {
+    if (text.empty()) return;
+    if (part == AnswerPart::kReasoning) {
+      // In a pipe stands the answer alone.
+      if (!on_screen_ || settings_.hide_thinking) return;
+      if (!thinking_) write(terminal_.styled(Style::kDim, "Thinking…") + "\n");
+      thinking_ = true;
+      write(terminal_.styled(Style::kDim, wrapper_.push(text)));
+      return;
+    }
+    end_thinking();
+    write(on_screen_ ? wrapper_.push(text) : std::string(text));
+  }
+
+  void end() {
+    terminal_.status("");
+    end_thinking();
+    if (on_screen_ && wrapper_.column() > 0) terminal_.out("\n");
+  }
+
+ private:
+  void write(const std::string& text) {
+    terminal_.status("");
+    terminal_.out(text);
+  }
+
+  void end_thinking() {
+    if (!thinking_) return;
+    thinking_ = false;
+    write(wrapper_.push("\n") + terminal_.styled(Style::kDim, "…done thinking.") + "\n\n");
+  }
+
+  const AnswerSettings& settings_;
+  Terminal& terminal_;
+  const bool on_screen_;
+  WordWrapper wrapper_;
+  bool thinking_ = false;
+};
+
+}  // namespace
+
+Answer show_answer(const std::function<AnswerStatistics(const AnswerSink&)>& request,
                    const AnswerSettings& settings, Terminal& terminal) {
-  const bool on_screen = terminal.out_is_tty();
-  WordWrapper wrapper(settings.wrap_words ? terminal.width() : std::numeric_limits<int>::max());
+  AnswerView view(settings, terminal);
   Answer answer;
-  const auto show = [&](std::string_view text) {
-    terminal.status("");
-    terminal.out(on_screen ? wrapper.push(text) : std::string(text));
-  };
-  if (on_screen) terminal.status("…");
+  if (terminal.out_is_tty()) terminal.status("…");
   AnswerStatistics statistics;
   try {
-    statistics = request([&](std::string_view piece) {
-      answer.text += piece;
-      if (settings.stream) show(piece);
+    statistics = request([&](AnswerPart part, std::string_view piece) {
+      (part == AnswerPart::kReasoning ? answer.reasoning : answer.text) += piece;
+      if (settings.stream) view.show(part, piece);
     });
   } catch (...) {
-    terminal.status("");
-    if (on_screen && wrapper.column() > 0) terminal.out("\n");
+    view.end();
     throw;
   }
-  terminal.status("");
-  if (!settings.stream) show(answer.text);
-  if (on_screen && wrapper.column() > 0) terminal.out("\n");
+  if (!settings.stream) {
+    view.show(AnswerPart::kReasoning, answer.reasoning);
+    view.show(AnswerPart::kContent, answer.text);
+  }
+  view.end();
   answer.cancelled = statistics.finish_reason == "cancelled";
+  for (const std::string& warning : statistics.warnings) terminal.note("(" + warning + ")");
   if (settings.verbose) {
     if (!answer.text.empty()) terminal.err("\n");
     terminal.err(format_statistics(statistics));
@@ -50,7 +99,7 @@ Answer answer_conversation(ModelClient& client, Conversation& conversation,
   for (size_t dropped = 0;; ++dropped) {
     try {
       const Answer answer = show_answer(
-          [&](const TextSink& sink) {
+          [&](const AnswerSink& sink) {
             return client.chat({conversation.all_messages(), settings.template_variables,
                                 conversation.parameters, cancellation},
                                sink);

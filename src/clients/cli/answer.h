@@ -18,15 +18,18 @@ struct AnswerSettings {
   bool wrap_words = true;   // on a terminal
   bool verbose = false;     // statistics on standard error
   bool cut_oldest = false;  // drop the oldest turns when the context is full, and say so
+  bool hide_thinking = false;
 };
 
 struct Answer {
   std::string text;
+  std::string reasoning;
   bool cancelled = false;
 };
 
-/// Shows what `request` streams into the sink it is given, and the statistics it returns.
-Answer show_answer(const std::function<AnswerStatistics(const TextSink&)>& request,
+/// Shows what `request` streams into the sink it is given, and the statistics it returns. Reasoning
+/// is shown on a terminal alone, between two lines that say what it is.
+Answer show_answer(const std::function<AnswerStatistics(const AnswerSink&)>& request,
                    const AnswerSettings& settings, Terminal& terminal);
 
 /// Answers `conversation`, whose last message is the user's. Ctrl-C stops the answer. Adds nothing

@@ -42,6 +42,11 @@ void Conversation::add(std::string_view role, std::string_view content) {
   messages.push_back({{"role", role}, {"content", content}});
 }
 
+void Conversation::add_answer(std::string_view content, std::string_view reasoning) {
+  add("assistant", content);
+  if (!reasoning.empty()) messages.back().get_object()["reasoning_content"] = reasoning;
+}
+
 bool Conversation::drop_oldest_turn() {
   size_t end = 1;
   while (end < messages.size() && role_of(messages[end]) != "user") ++end;

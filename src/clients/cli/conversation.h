@@ -19,6 +19,8 @@ struct Conversation {
   /// What goes to the model: the system message, if any, and all others.
   json::array all_messages() const;
   void add(std::string_view role, std::string_view content);
+  /// The model's own: what it thought goes with it, for templates that show that to the model.
+  void add_answer(std::string_view content, std::string_view reasoning);
   /// Drops the oldest user message and what follows it up to the next one. False when only one user
   /// message is left, which is the question itself.
   bool drop_oldest_turn();

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "clients/cli/thinking.h"
 
 namespace omg::cli {
 namespace {
@@ -121,29 +120,15 @@ TEST(Conversation, WhatIsNoConversationIsRefused) {
   }
 }
 
-TEST(Thinking, OnlyVariablesOfTheTemplateCount) {
-  EXPECT_TRUE(template_uses("{% if enable_thinking %}x{% endif %}", "enable_thinking"));
-  EXPECT_TRUE(template_uses("a{{- 'x' if thinking else \"y\" }}", "thinking"));
-  EXPECT_TRUE(template_uses("{{ f(reasoning_effort) }}", "reasoning_effort"));
-  EXPECT_FALSE(template_uses("thinking {{ x }} thinking", "thinking"));
-  EXPECT_FALSE(template_uses("{{ 'thinking' }}{{ \"a \\\" thinking\" }}", "thinking"));
-  EXPECT_FALSE(template_uses("{{ message.thinking }}", "thinking"));
-  EXPECT_FALSE(template_uses("{{ enable_thinking }}", "thinking"));
-  EXPECT_FALSE(template_uses("{# thinking #}", "thinking"));
-  EXPECT_FALSE(template_uses("{", "thinking"));
-  EXPECT_TRUE(template_uses("{{ thinking", "thinking"));
-}
-
-TEST(Thinking, EachModelsOwnSwitchIsSet) {
-  const json::object qwen = {{"enable_thinking", false}};
-  EXPECT_EQ(thinking_variables("{{ enable_thinking }}", "false"), qwen);
-  const json::object level = {{"thinking", true}, {"reasoning_effort", "high"}};
-  EXPECT_EQ(thinking_variables("{{ thinking }}{{ reasoning_effort }}", "high"), level);
-  EXPECT_EQ(code_of([] { thinking_variables("{{ x }}", "true"); }), ErrorCode::kUnsupported);
-  EXPECT_EQ(code_of([] { thinking_variables("{{ reasoning_effort }}", "false"); }),
-            ErrorCode::kUnsupported);
-  EXPECT_EQ(code_of([] { thinking_variables("{{ thinking }}", "maybe"); }),
-            ErrorCode::kInvalidArgument);
+TEST(Conversation, ThoughtsGoWithAnswersOnlyWhereThereAreAny) {
+  Conversation conversation;
+  conversation.add_answer("plain", "");
+  conversation.add_answer("answer", "thought");
+  EXPECT_FALSE(conversation.messages[0].get_object().contains("reasoning_content"));
+  EXPECT_EQ(conversation.messages[1].at("reasoning_content").get_string(), "thought");
+  const Conversation again =
+      conversation_from_json(conversation_to_json(conversation, "m"), "test");
+  EXPECT_EQ(again.messages, conversation.messages);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include "clients/cli/command.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/options.h"
-#include "clients/cli/thinking.h"
 
 namespace omg::cli {
 namespace {
@@ -22,14 +21,15 @@ class GenerateCommand : public Command {
     app.add_option("--input-file", input_file_, "Read the prompt from a file")
         ->option_text("FILE")
         ->excludes(prompt_.option());
-    auto* raw =
-        app.add_flag("--raw", raw_,
-                     "Continue the text as it stands. Without this, the prompt is a user's "
-                     "message in the model's chat template");
+    auto* raw = app.add_flag("--raw", raw_,
+                             "Continue the text as it stands. Without this, the prompt is a user's "
+                             "message in the model's chat template");
     app.add_option("--system", conversation_.system, "System message")
         ->option_text("TEXT")
         ->excludes(raw);
     add_think_flag(app, thinking_)->excludes(raw);
+    app.add_flag("--hide-thinking", settings_.hide_thinking, "Do not show what the model thinks")
+        ->excludes(raw);
     app.add_flag("!--no-stream", settings_.stream, "Print the answer when it is complete");
     app.add_flag("--verbose", settings_.verbose, "Show counts and speeds on standard error");
     add_parameter_flags(app, conversation_.parameters);
@@ -57,20 +57,20 @@ class GenerateCommand : public Command {
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
     return show_answer(
-        [&](const TextSink& sink) {
-          return client.generate({prompt, conversation_.parameters, cancellation}, sink);
+        [&](const AnswerSink& sink) {
+          const auto show = [&](std::string_view text) { sink(AnswerPart::kContent, text); };
+          return client.generate({prompt, conversation_.parameters, cancellation}, show);
         },
         settings_, terminal);
   }
 
   Answer answer_prompt(ModelClient& client, const std::string& prompt, Terminal& terminal) {
-    const std::optional<std::string> source = client.chat_template();
-    if (!source) {
+    if (!client.chat_template()) {
       throw Error(ErrorCode::kUnsupported,
                   model_ + " has no chat template: use --raw to continue the text as it stands");
     }
     if (!thinking_.empty()) {
-      settings_.template_variables = thinking_variables(*source, thinking_);
+      settings_.template_variables = client.thinking_variables(thinking_);
     }
     conversation_.add("user", prompt);
     return answer_conversation(client, conversation_, settings_, terminal);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/cancellation.h"
 #include "base/json.h"
@@ -51,10 +52,15 @@ struct AnswerStatistics {
   std::chrono::nanoseconds load_duration{};  // 0 when the model was there already
   std::chrono::nanoseconds prompt_duration{};
   std::chrono::nanoseconds generation_duration{};
+  /// How the conversation was adapted to the model, a sentence each.
+  std::vector<std::string> warnings;
 };
 
 /// Gets the answer as it comes, in whole UTF-8 characters.
 using TextSink = std::function<void(std::string_view)>;
+/// The same for a chat, in its parts.
+enum class AnswerPart { kReasoning, kContent };
+using AnswerSink = std::function<void(AnswerPart, std::string_view)>;
 
 /// Not thread-safe: one call at a time.
 class ModelClient {
@@ -65,11 +71,14 @@ class ModelClient {
   /// Source of the chat template; nothing when the model has none. Throws the error of one that
   /// does not parse.
   virtual std::optional<std::string> chat_template() const = 0;
+  /// Template variables that set thinking to "true", "false" or a level; see
+  /// text/template/capabilities.h for the errors.
+  virtual json::object thinking_variables(std::string_view value) const = 0;
   virtual uint32_t context_length() const = 0;
 
   /// Answers a conversation. Error(kUnsupported) when the model has no template;
   /// Error(kContextLengthExceeded) with both numbers when it does not fit.
-  virtual AnswerStatistics chat(const ChatCall& call, const TextSink& sink) = 0;
+  virtual AnswerStatistics chat(const ChatCall& call, const AnswerSink& sink) = 0;
   /// Continues a text, with no template; BOS as the model wants it.
   virtual AnswerStatistics generate(const GenerateCall& call, const TextSink& sink) = 0;
 };

@@ -52,14 +52,26 @@ class InProcessClient : public ModelClient {
     }
     return std::nullopt;
   }
+  json::object thinking_variables(std::string_view value) const override {
+    const TemplateCapabilities none;
+    const TemplateCapabilities* capabilities = session_->capabilities();
+    return omg::thinking_variables(capabilities ? *capabilities : none, value);
+  }
   uint32_t context_length() const override { return session_->engine().context_length(); }
 
-  AnswerStatistics chat(const ChatCall& call, const TextSink& sink) override {
+  AnswerStatistics chat(const ChatCall& call, const AnswerSink& sink) override {
     ChatRequest request;
     request.messages = call.messages;
     request.template_variables = call.template_variables;
     request.options = to_generate_options(call.parameters, call.cancellation);
-    return statistics(session_->chat(request, piece_sink(sink)));
+    request.parse_output = true;
+    const auto show = [&sink](const GenerationPiece& piece) {
+      for (const OutputEvent& event : piece.events) {
+        if (event.kind == OutputEvent::Kind::kReasoning) sink(AnswerPart::kReasoning, event.text);
+        if (event.kind == OutputEvent::Kind::kContent) sink(AnswerPart::kContent, event.text);
+      }
+    };
+    return statistics(session_->chat(request, show));
   }
 
   AnswerStatistics generate(const GenerateCall& call, const TextSink& sink) override {
@@ -87,6 +99,7 @@ class InProcessClient : public ModelClient {
     statistics.total_duration = result.total_duration + statistics.load_duration;
     statistics.prompt_duration = result.prompt_duration;
     statistics.generation_duration = result.generation_duration;
+    statistics.warnings = result.warnings;
     return statistics;
   }
 

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
-#include "clients/cli/thinking.h"
 
 namespace omg::cli {
 namespace {
@@ -94,7 +93,7 @@ void Repl::use_model(std::unique_ptr<ModelClient> client) {
 }
 
 void Repl::set_thinking(const std::string& value) {
-  settings_.template_variables = thinking_variables(client_->chat_template().value_or(""), value);
+  settings_.template_variables = client_->thinking_variables(value);
   thinking_ = value;
 }
 
@@ -189,10 +188,10 @@ void Repl::answer(const std::string& message) {
   conversation_.add("user", message);
   try {
     const Answer answer = answer_conversation(*client_, conversation_, settings_, terminal_);
-    if (answer.cancelled && answer.text.empty()) {
+    if (answer.cancelled && answer.text.empty() && answer.reasoning.empty()) {
       conversation_ = before;
     } else {
-      conversation_.add("assistant", answer.text);
+      conversation_.add_answer(answer.text, answer.reasoning);
     }
   } catch (const Error& error) {
     conversation_ = before;

@@ -13,7 +13,6 @@
 #include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
 #include "clients/cli/repl.h"
-#include "clients/cli/thinking.h"
 
 namespace omg::cli {
 namespace {
@@ -31,6 +30,7 @@ class RunCommand : public Command {
                    "Go on with the conversation in this file, and save it there")
         ->option_text("FILE");
     add_think_flag(app, thinking_);
+    app.add_flag("--hide-thinking", settings_.hide_thinking, "Do not show what the model thinks");
     app.add_flag("!--no-stream", settings_.stream, "Show the answer when it is complete");
     app.add_flag("!--nowordwrap", settings_.wrap_words, "Do not break lines at words");
     app.add_flag("--verbose", settings_.verbose, "Show counts and speeds after the answer");
@@ -58,14 +58,14 @@ class RunCommand : public Command {
       return repl.run();
     }
     if (!thinking_.empty()) {
-      settings_.template_variables = thinking_variables(*client->chat_template(), thinking_);
+      settings_.template_variables = client->thinking_variables(thinking_);
     }
     conversation_.add("user", prompt);
     const Answer answer = answer_conversation(*client, conversation_, settings_, terminal);
     if (!terminal.out_is_tty()) terminal.out("\n");
     if (answer.cancelled) throw Error(ErrorCode::kCancelled, "interrupted");
     if (history_file_.empty()) return;
-    conversation_.add("assistant", answer.text);
+    conversation_.add_answer(answer.text, answer.reasoning);
     save_conversation(conversation_, model_, history_file_);
   }
 

@@ -5,13 +5,13 @@
 #include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
-#include "base/error.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/model_details.h"
 #include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
 #include "clients/cli/table.h"
+#include "clients/cli/template_details.h"
 
 namespace omg::cli {
 namespace {
@@ -22,22 +22,31 @@ class ShowCommand : public Command {
     add_model_argument(app, model_);
     app.add_flag("--tensors", tensors_, "List every tensor");
     auto* as_template = app.add_flag("--template", template_, "Print the chat template alone");
+    app.add_flag("--capabilities", capabilities_,
+                 "Show what the chat template can express, and how the model calls tools")
+        ->excludes(as_template);
     app.add_flag("--json", json_, "Print JSON")->excludes(as_template);
     app.footer(
         "Examples:\n"
         "  omg show model.gguf\n"
         "  omg show model.gguf --tensors\n"
+        "  omg show model.gguf --capabilities\n"
         "  omg show model.gguf --template > template.jinja");
   }
 
   void run(Terminal& terminal) override {
-    const ModelDetails details = read_model_details(resolve_model_path(model_));
-    if (template_) {
-      if (!details.chat_template) {
-        throw Error(ErrorCode::kNotFound, model_ + " has no chat template");
+    const std::string path = resolve_model_path(model_);
+    if (template_ || capabilities_) {
+      const TemplateDetails details = read_template_details(path);
+      if (!details.default_name.empty()) {
+        terminal.note("(the file has no chat template: '" + details.default_name +
+                      "', which is usual for its family, is used)");
       }
-      return terminal.out(*details.chat_template);
+      if (template_) return terminal.out(details.source);
+      return terminal.out(json_ ? json::serialize(details_to_json(details)) + "\n"
+                                : details_to_text(details, terminal));
     }
+    const ModelDetails details = read_model_details(path);
     if (json_) return terminal.out(json::serialize(details_to_json(details, tensors_)) + "\n");
     std::string text = details_to_text(details, terminal);
     if (tensors_) text += "\n" + tensor_table(details, terminal);
@@ -58,6 +67,7 @@ class ShowCommand : public Command {
   std::string model_;
   bool tensors_ = false;
   bool template_ = false;
+  bool capabilities_ = false;
   bool json_ = false;
 };
 

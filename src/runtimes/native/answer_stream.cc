@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtimes/native/answer_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace omg {
 
 AnswerStream::AnswerStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
-                           const PieceSink& sink)
-    : detokenizer_(tokenizer), stops_(stops), sink_(sink) {}
+                           const PieceSink& sink, std::span<const TokenId> shown)
+    : tokenizer_(tokenizer),
+      shown_tokens_(shown),
+      detokenizer_(tokenizer),
+      stops_(stops),
+      sink_(sink) {}
 
 bool AnswerStream::push(SampledToken token) {
-  const std::string text = detokenizer_.push(token.token);
+  std::string text = detokenizer_.push(token.token);
+  if (std::find(shown_tokens_.begin(), shown_tokens_.end(), token.token) != shown_tokens_.end()) {
+    text += tokenizer_.token_bytes(token.token, /*show_special=*/true);
+  }
   pending_.push_back({std::move(token), produced_, produced_});
   add_text(text);
   return stops_.matched() == nullptr;
@@ -32,7 +40,7 @@ void AnswerStream::add_text(const std::string& text) {
 
 void AnswerStream::show(std::string text, bool ends) {
   shown_ += text.size();
-  GenerationPiece piece{std::move(text), {}};
+  GenerationPiece piece{std::move(text), {}, {}};
   // At the end a token that was shown in part is reported too; one that lies wholly in the stop
   // string is not.
   const bool stopped = stops_.matched() != nullptr;

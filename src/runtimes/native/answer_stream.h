@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,13 @@
 
 namespace omg {
 
-/// For one answer; not thread-safe. Tokenizer and sink must outlive it. What the sink throws passes
-/// through; the stream is then done with.
+/// For one answer; not thread-safe. Tokenizer, sink and `shown` must outlive it. What the sink
+/// throws passes through; the stream is then done with.
 class AnswerStream {
  public:
+  /// `shown`: control tokens whose text is part of the answer.
   AnswerStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
-               const PieceSink& sink);
+               const PieceSink& sink, std::span<const TokenId> shown = {});
 
   /// Returns false once a stop string is complete: the answer has ended.
   bool push(SampledToken token);
@@ -42,6 +44,8 @@ class AnswerStream {
   void add_text(const std::string& text);
   void show(std::string text, bool ends);
 
+  const Tokenizer& tokenizer_;
+  std::span<const TokenId> shown_tokens_;
   StreamingDetokenizer detokenizer_;
   StopMatcher stops_;
   const PieceSink& sink_;

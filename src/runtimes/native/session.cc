@@ -10,6 +10,9 @@
 
 #include "base/utf8.h"
 #include "runtimes/native/answer_stream.h"
+#include "text/template/conversation.h"
+#include "text/tools/probe.h"
+#include "text/tools/tag_text.h"
 
 namespace omg {
 namespace {
@@ -53,24 +56,38 @@ class CachedSequence {
   std::vector<TokenId> tokens_;
 };
 
-void check_messages(const json::array& messages) {
-  if (messages.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "messages is empty: give at least one message");
+bool has_tool_calls(const json::array& messages) {
+  return std::any_of(messages.begin(), messages.end(), [](const json::value& message) {
+    return message.is_object() && message.get_object().contains("tool_calls");
+  });
+}
+
+/// The markers of a format that are control tokens of the vocabulary, and would not be shown.
+std::vector<TokenId> marker_tokens(const ToolFormat& format, const Tokenizer& tokenizer) {
+  std::vector<TokenId> tokens;
+  const auto add = [&](std::string_view marker) {
+    const std::optional<TokenId> token = tokenizer.find_token(marker);
+    if (token && tokenizer.is_control(*token)) tokens.push_back(*token);
+  };
+  std::vector<std::string> texts = marker_texts(format);
+  for (const std::string& text : texts) {
+    add(text);
+    for (const std::string& tag : split_tags(text)) add(tag);
   }
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const json::object* message = messages[i].if_object();
-    const json::value* role = message != nullptr ? message->if_contains("role") : nullptr;
-    if (role == nullptr || !role->is_string()) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  "messages[" + std::to_string(i) +
-                      "] has no role: each message is an object with a string 'role'");
-    }
-  }
+  return tokens;
 }
 
 class NativeSession final : public Session {
  public:
-  explicit NativeSession(SessionParts parts) : parts_(std::move(parts)) {}
+  explicit NativeSession(SessionParts parts) : parts_(std::move(parts)) {
+    if (!parts_.chat_template) return;
+    const SpecialTokens& special = parts_.tokenizer->special_tokens();
+    const std::string bos = special_text(special.bos);
+    const std::string eos = special_text(special.eos);
+    capabilities_ = probe_capabilities(*parts_.chat_template, {bos, eos});
+    format_ = probe_tool_format(*parts_.chat_template, {bos, eos});
+    marker_tokens_ = marker_tokens(*format_, *parts_.tokenizer);
+  }
 
   const ModelFile& file() const override { return *parts_.file; }
   const Tokenizer& tokenizer() const override { return *parts_.tokenizer; }
@@ -78,9 +95,13 @@ class NativeSession final : public Session {
   const ChatTemplate* chat_template() const override {
     return parts_.chat_template ? &*parts_.chat_template : nullptr;
   }
+  const TemplateCapabilities* capabilities() const override {
+    return capabilities_ ? &*capabilities_ : nullptr;
+  }
+  const ToolFormat* tool_format() const override { return format_ ? &*format_ : nullptr; }
   std::chrono::nanoseconds load_duration() const override { return parts_.load_duration; }
 
-  std::string render(const ChatRequest& request) const override;
+  RenderedChat render(const ChatRequest& request) const override;
   GenerationResult chat(const ChatRequest& request, const PieceSink& sink) override;
   GenerationResult generate(const GenerateRequest& request, const PieceSink& sink) override;
 
@@ -88,13 +109,19 @@ class NativeSession final : public Session {
   std::vector<TokenId> encode_prompt(std::string_view text, bool parse_special) const;
   std::string special_text(std::optional<TokenId> token) const;
   GenerationResult answer(std::span<const TokenId> prompt, const GenerateOptions& options,
-                          const PieceSink& sink);
+                          const PieceSink& sink, std::span<const TokenId> shown_tokens);
+  GenerationResult parse_answer(const ChatRequest& request, std::string_view prompt,
+                                std::span<const TokenId> tokens, const PieceSink& sink);
   std::span<float> prefill(std::span<const TokenId> prompt, const GenerateOptions& options,
                            GenerationResult& result);
   void decode(std::span<float> logits, uint32_t most_tokens, Sampler& sampler,
-              const GenerateOptions& options, const PieceSink& sink, GenerationResult& result);
+              const GenerateOptions& options, const PieceSink& sink,
+              std::span<const TokenId> shown_tokens, GenerationResult& result);
 
   SessionParts parts_;
+  std::optional<TemplateCapabilities> capabilities_;  // these three with a template
+  std::optional<ToolFormat> format_;
+  std::vector<TokenId> marker_tokens_;
   std::optional<CachedSequence> sequence_;  // from the first request on
 };
 
@@ -102,20 +129,26 @@ std::string NativeSession::special_text(std::optional<TokenId> token) const {
   return token ? std::string(parts_.tokenizer->token_text(*token)) : std::string();
 }
 
-std::string NativeSession::render(const ChatRequest& request) const {
+RenderedChat NativeSession::render(const ChatRequest& request) const {
   if (parts_.template_error) throw *parts_.template_error;
   if (!parts_.chat_template) {
     throw Error(ErrorCode::kUnsupported,
-                "the conversation cannot be rendered: the model has no chat template; use a "
-                "prompt without one");
+                "the conversation cannot be rendered: the model has no chat template, and none is "
+                "known for its family and vocabulary; use a prompt without one");
   }
-  check_messages(request.messages);
+  if (request.messages.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "messages is empty: give at least one message");
+  }
+  AdaptedConversation adapted = adapt_conversation(*capabilities_, request.messages, request.tools);
   const SpecialTokens& special = parts_.tokenizer->special_tokens();
-  // As transformers calls templates: what is not given is none, not undefined.
   json::object context;
-  context["messages"] = request.messages;
-  context["tools"] = request.tools.empty() ? json::value(nullptr) : json::value(request.tools);
-  context["documents"] = nullptr;
+  context["messages"] = std::move(adapted.messages);
+  if (!request.tools.empty()) {
+    context["tools"] = request.tools;
+  } else if (capabilities_->absent_is_none) {
+    context["tools"] = nullptr;
+  }
+  if (capabilities_->absent_is_none) context["documents"] = nullptr;
   context["add_generation_prompt"] = true;
   context["bos_token"] = special_text(special.bos);
   context["eos_token"] = special_text(special.eos);
@@ -127,7 +160,13 @@ std::string NativeSession::render(const ChatRequest& request) const {
     }
     context.insert_or_assign(variable.key(), variable.value());
   }
-  return parts_.chat_template->render(context);
+  RenderedChat rendered{parts_.chat_template->render(context), std::move(adapted.warnings)};
+  if (!parts_.default_template.empty()) {
+    rendered.warnings.push_back("the model file has no chat template: '" + parts_.default_template +
+                                "', which is usual for its family, is "
+                                "used");
+  }
+  return rendered;
 }
 
 /// BOS as the model wants it, unless the text has brought its own (chat templates do). EOS is never
@@ -144,9 +183,34 @@ std::vector<TokenId> NativeSession::encode_prompt(std::string_view text, bool pa
 GenerationResult NativeSession::chat(const ChatRequest& request, const PieceSink& sink) {
   const auto start = Clock::now();
   validate(request.options);
-  const std::vector<TokenId> prompt = encode_prompt(render(request), true);
-  GenerationResult result = answer(prompt, request.options, sink);
+  RenderedChat rendered = render(request);
+  const std::vector<TokenId> prompt = encode_prompt(rendered.prompt, true);
+  GenerationResult result = request.parse_output
+                                ? parse_answer(request, rendered.prompt, prompt, sink)
+                                : answer(prompt, request.options, sink, {});
+  result.warnings = std::move(rendered.warnings);
   result.total_duration = Clock::now() - start;
+  return result;
+}
+
+/// Answers, and takes the text apart as it comes.
+GenerationResult NativeSession::parse_answer(const ChatRequest& request, std::string_view prompt,
+                                             std::span<const TokenId> tokens,
+                                             const PieceSink& sink) {
+  OutputParserOptions options;
+  options.tools = request.tools;
+  options.parse_calls = !request.tools.empty() || has_tool_calls(request.messages);
+  options.starts_in_reasoning = opens_reasoning(*format_, prompt);
+  OutputParser parser(*format_, options);
+  const PieceSink parsing = [&](const GenerationPiece& piece) {
+    GenerationPiece parsed = piece;
+    parser.feed(piece.text, parsed.events);
+    if (sink) sink(parsed);
+  };
+  GenerationResult result = answer(tokens, request.options, parsing, marker_tokens_);
+  GenerationPiece last;
+  parser.finish(last.events);
+  if (sink && !last.events.empty()) sink(last);
   return result;
 }
 
@@ -154,13 +218,14 @@ GenerationResult NativeSession::generate(const GenerateRequest& request, const P
   const auto start = Clock::now();
   validate(request.options);
   const std::vector<TokenId> prompt = encode_prompt(request.prompt, request.parse_special);
-  GenerationResult result = answer(prompt, request.options, sink);
+  GenerationResult result = answer(prompt, request.options, sink, {});
   result.total_duration = Clock::now() - start;
   return result;
 }
 
 GenerationResult NativeSession::answer(std::span<const TokenId> prompt,
-                                       const GenerateOptions& options, const PieceSink& sink) {
+                                       const GenerateOptions& options, const PieceSink& sink,
+                                       std::span<const TokenId> shown_tokens) {
   if (prompt.empty()) {
     throw Error(ErrorCode::kInvalidArgument,
                 "the prompt is empty: this model does not begin texts with a token of its own; "
@@ -186,7 +251,7 @@ GenerationResult NativeSession::answer(std::span<const TokenId> prompt,
   const uint32_t room = context - result.prompt_tokens;
   const uint32_t most_tokens =
       options.max_tokens < 0 ? room : std::min(room, static_cast<uint32_t>(options.max_tokens));
-  decode(logits, most_tokens, sampler, options, sink, result);
+  decode(logits, most_tokens, sampler, options, sink, shown_tokens, result);
   result.generation_duration = Clock::now() - prefilled;
   return result;
 }
@@ -211,8 +276,8 @@ std::span<float> NativeSession::prefill(std::span<const TokenId> prompt,
 
 void NativeSession::decode(std::span<float> logits, uint32_t most_tokens, Sampler& sampler,
                            const GenerateOptions& options, const PieceSink& sink,
-                           GenerationResult& result) {
-  AnswerStream stream(*parts_.tokenizer, options.stop, sink);
+                           std::span<const TokenId> shown_tokens, GenerationResult& result) {
+  AnswerStream stream(*parts_.tokenizer, options.stop, sink, shown_tokens);
   // Some models compute more logits than there are tokens, for the sake of round matrices.
   const size_t vocab = std::min(parts_.tokenizer->vocab_size(), logits.size());
   TokenId last_token = 0;  // sampled, not yet run through the model

@@ -17,8 +17,11 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "engine/sample/sampler.h"
+#include "text/template/capabilities.h"
 #include "text/template/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/tools/output_parser.h"
+#include "text/tools/tool_format.h"
 
 namespace omg {
 
@@ -44,6 +47,9 @@ void validate(const GenerateOptions& options);
 struct GenerationPiece {
   std::string text;
   std::vector<SampledToken> tokens;  // those whose text became certain with this piece
+  /// The same text taken apart, where ChatRequest::parse_output asks for it. May come with empty
+  /// text, when what was held back becomes certain.
+  OutputEvents events;
 };
 using PieceSink = std::function<void(const GenerationPiece&)>;
 
@@ -56,6 +62,8 @@ struct GenerationResult {
   std::chrono::nanoseconds prompt_duration{};      // until the first logits
   std::chrono::nanoseconds generation_duration{};  // all after that
   std::chrono::nanoseconds total_duration{};       // with rendering and tokenising
+  /// How the conversation was adapted to what the template can express, a sentence each.
+  std::vector<std::string> warnings;
 };
 
 /// What chat() renders: messages, and all else that the template may ask for.
@@ -64,7 +72,16 @@ struct ChatRequest {
   json::array tools;
   /// E.g. enable_thinking. May replace add_generation_prompt (true), but not messages or tools.
   json::object template_variables;
+  /// Take reasoning and tool calls out of the answer: pieces then have events, and their text shows
+  /// the markers, too, that are control tokens.
+  bool parse_output = false;
   GenerateOptions options;
+};
+
+/// A conversation as it goes to the model.
+struct RenderedChat {
+  std::string prompt;
+  std::vector<std::string> warnings;
 };
 
 struct GenerateRequest {
@@ -79,6 +96,7 @@ struct SessionParts {
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat_template;
   std::optional<Error> template_error;  // why there is none, when the model names one
+  std::string default_template;         // name of the family's, where the file brings none
   std::unique_ptr<Engine> engine;
   std::chrono::nanoseconds load_duration{};
 };
@@ -98,10 +116,14 @@ class Session {
   virtual Engine& engine() = 0;
   /// Null when the model has none, or one that does not parse.
   virtual const ChatTemplate* chat_template() const = 0;
+  /// What the template can express, and how it writes calls and reasoning. Null without a template.
+  virtual const TemplateCapabilities* capabilities() const = 0;
+  virtual const ToolFormat* tool_format() const = 0;
   virtual std::chrono::nanoseconds load_duration() const = 0;
 
-  /// The prompt that chat() would send. Error(kUnsupported) when the model has no template.
-  virtual std::string render(const ChatRequest& request) const = 0;
+  /// The prompt that chat() would send. Error(kUnsupported) when the model has no template, or one
+  /// that cannot express the conversation.
+  virtual RenderedChat render(const ChatRequest& request) const = 0;
   /// Answers a conversation. Tokens shared with the previous request's are not computed again.
   /// Error(kContextLengthExceeded) with both numbers when the prompt does not leave room for a
   /// token. A cancelled request is a result, not an error.

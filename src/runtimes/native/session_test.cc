@@ -43,6 +43,17 @@ FakeEngine::Rule says(std::string_view text) {
   return says(bytes_of(text));
 }
 
+/// Says `text` after any prompt, whatever the two are made of.
+FakeEngine::Rule says_after_prompt(std::string_view text) {
+  return [script = bytes_of(text), prompt = size_t{0},
+          last = size_t{0}](const std::vector<TokenId>& history) mutable {
+    if (history.size() != last + 1) prompt = history.size();
+    last = history.size();
+    const size_t said = history.size() - prompt;
+    return said < script.size() ? script[said] : kEos;
+  };
+}
+
 /// Never ends; each token depends on all that precede it.
 TokenId hash_rule(const std::vector<TokenId>& history) {
   uint32_t hash = 1;
@@ -373,7 +384,7 @@ TEST(Session, OptionsOutOfRangeAreNamed) {
 
 constexpr std::string_view kTemplate =
     "{{ bos_token }}{% for m in messages %}{{ m.role }}={{ m.content }}{{ eos_token }}{% endfor %}"
-    "{% if tools is not none %}T{{ tools | length }}{% endif %}"
+    "{% if tools is not none %}T{{ tools | length }}{{ tools | tojson }}{% endif %}"
     "{% if loud %}!{% endif %}{% if add_generation_prompt %}:{% endif %}";
 
 ChatRequest chat_request(GenerateOptions options = greedy()) {
@@ -386,14 +397,86 @@ ChatRequest chat_request(GenerateOptions options = greedy()) {
 TEST(Session, ChatRendersWhatTheTemplateAsksFor) {
   Model model(says("hello"), 1000, 512, kTemplate);
   ChatRequest request = chat_request();
-  EXPECT_EQ(model.session->render(request), "<s>user=hi</s>:");
+  EXPECT_EQ(model.session->render(request).prompt, "<s>user=hi</s>:");
   request.tools = {json::object{{"type", "function"}}};
   request.template_variables = {{"loud", true}};
-  EXPECT_EQ(model.session->render(request), "<s>user=hi</s>T1!:");
+  EXPECT_EQ(model.session->render(request).prompt, "<s>user=hi</s>T1[{\"type\": \"function\"}]!:");
   request.template_variables = {{"add_generation_prompt", false}};
-  EXPECT_EQ(model.session->render(request), "<s>user=hi</s>T1");
+  EXPECT_EQ(model.session->render(request).prompt, "<s>user=hi</s>T1[{\"type\": \"function\"}]");
   request.template_variables = {{"messages", nullptr}};
   expect_error(ErrorCode::kInvalidArgument, "messages", [&] { model.session->render(request); });
+}
+
+TEST(Session, ConversationsAreAdaptedAndThatIsSaid) {
+  Model model(says("ok"), 1000, 512,
+              "{% for m in messages %}{% if m.role == 'system' %}"
+              "{{ raise_exception('no system message') }}{% endif %}"
+              "{{ m.role[0] }}={{ m.content }};{% endfor %}"
+              "{% if add_generation_prompt %}:{% endif %}");
+  EXPECT_EQ(model.session->capabilities()->system, Support::kRefused);
+  ChatRequest request = chat_request();
+  EXPECT_TRUE(model.session->chat(request, nullptr).warnings.empty());
+  request.messages = {{{"role", "system"}, {"content", "Be kind."}},
+                      {{"role", "user"}, {"content", "hi"}}};
+  EXPECT_EQ(model.session->render(request).prompt, "u=Be kind.\n\nhi;:");
+  const GenerationResult result = model.session->chat(request, nullptr);
+  ASSERT_EQ(result.warnings.size(), 1u);
+  EXPECT_NE(result.warnings[0].find("system"), std::string::npos);
+  request.tools = {json::object{{"type", "function"}}};
+  expect_error(ErrorCode::kUnsupported, "tools", [&] { model.session->chat(request, nullptr); });
+}
+
+/// What chat() gives, put together.
+ParsedOutput parsed_chat(Model& model, const ChatRequest& request) {
+  ParsedOutput output;
+  std::string text;
+  model.session->chat(request, [&](const GenerationPiece& piece) {
+    for (const OutputEvent& event : piece.events) output.add(event);
+    text += piece.text;
+  });
+  EXPECT_FALSE(text.empty());
+  return output;
+}
+
+constexpr std::string_view kThinkingTemplate =
+    "{% if tools %}{{ tools | tojson }}{% endif %}"
+    "{% for m in messages %}{{ m.role }}: {% if m.reasoning_content %}<think>"
+    "{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% if open %}<think>{% endif %}{% endif %}";
+
+TEST(Session, AnswersAreTakenApartOnRequest) {
+  const std::string answer =
+      "<think>Hm.</think>Yes.<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
+  Model model(says_after_prompt(answer), 1000, 512, kThinkingTemplate);
+  ChatRequest request = chat_request();
+  request.parse_output = true;
+  ParsedOutput output = parsed_chat(model, request);
+  EXPECT_EQ(output.reasoning, "Hm.");
+  EXPECT_TRUE(output.calls.empty());  // no tools were given: it is text
+  EXPECT_EQ(output.content, answer.substr(answer.find("Yes")));
+
+  request.tools = {json::object{{"type", "function"}, {"function", {{"name", "f"}}}}};
+  output = parsed_chat(model, request);
+  EXPECT_EQ(output.content, "Yes.");
+  ASSERT_EQ(output.calls.size(), 1u);
+  EXPECT_EQ(output.calls[0].name, "f");
+  EXPECT_EQ(output.calls[0].arguments, "{\"x\": 1}");
+
+  request.parse_output = false;
+  const Answer plain =
+      model.run([&](const PieceSink& sink) { return model.session->chat(request, sink); });
+  EXPECT_EQ(plain.text, answer);
+}
+
+TEST(Session, APromptThatOpensTheReasoningIsSeen) {
+  Model model(says_after_prompt("Hm.</think>Yes."), 1000, 512, kThinkingTemplate);
+  ChatRequest request = chat_request();
+  request.parse_output = true;
+  request.template_variables = {{"open", true}};
+  const ParsedOutput output = parsed_chat(model, request);
+  EXPECT_EQ(output.reasoning, "Hm.");
+  EXPECT_EQ(output.content, "Yes.");
 }
 
 TEST(Session, ChatParsesSpecialTokensAndBeginsWithOneBos) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Evaluation of expressions.
-#include "text/template/evaluator.h"
-
 #include "base/error.h"
+#include "text/template/evaluator.h"
 #include "text/template/methods.h"
 #include "text/template/operations.h"
 

@@ -192,8 +192,7 @@ TEST(TemplateLimits, SurvivesExtremeNumbers) {
   EXPECT_EQ(render(setup + "{{ 'x'.center(low) }}{{ 'x'.zfill(low) }}{{ 'abc'[low:] }}"), "xxabc");
   EXPECT_EQ(render(setup + "{{ 1.5 | round(low) }}{{ 'abc'[::low] }}{{ [1][::low] }}"), "0.0c[1]");
   EXPECT_EQ(render("{{ range(5, 6, 9223372036854775807)[::2] | list }}"), "[5]");
-  EXPECT_EQ(render("{{ range(5, 6, 9223372036854775807) }}"),
-            "range(5, 6, 9223372036854775807)");
+  EXPECT_EQ(render("{{ range(5, 6, 9223372036854775807) }}"), "range(5, 6, 9223372036854775807)");
   EXPECT_EQ(render(setup + "{{ 'abc'.find('c', low) }}{{ [1].index(1, low) }}"), "20");
   EXPECT_NE(error_of(setup + "{{ '%*d' % (low, 1) }}"), "");
   EXPECT_NE(error_of(setup + "{{ low | abs }}"), "");

@@ -104,8 +104,7 @@ void append_view_repr(TextBuilder& out, const ViewObject& view) {
 }
 
 void append_range_repr(TextBuilder& out, const RangeObject& range) {
-  out.append("range(" + std::to_string(range.start) + ", " +
-             std::to_string(range.stop));
+  out.append("range(" + std::to_string(range.start) + ", " + std::to_string(range.stop));
   if (range.increment != 1) out.append(", " + std::to_string(range.increment));
   out.append(')');
 }

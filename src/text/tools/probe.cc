@@ -90,8 +90,6 @@ std::string replace_all(std::string_view text, std::string_view from, char to) {
     at = found + from.size();
   }
 }
-return text;
-}
 
 /// Length of the JSON document at text[position]; 0 where there is none.
 size_t json_length(std::string_view text, size_t position) {
@@ -182,7 +180,7 @@ Text Prober::render(json::array messages, bool generation_prompt, bool think) co
   RenderOptions limits;
   limits.max_output_bytes = 1u << 20;
   limits.max_memory_bytes = 16u << 20;
-  limits.max_steps = 2'000'000;
+  limits.max_steps = 300'000;
   limits.now = std::chrono::sys_seconds{std::chrono::seconds{1'769'860'800}};
   try {
     return template_.render(context, limits);

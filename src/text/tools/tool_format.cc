@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/tools/tool_format.h"
 
+#include <algorithm>
+
 namespace omg {
 namespace {
 
@@ -67,6 +69,32 @@ std::string_view call_syntax_name(CallSyntax syntax) {
       return "harmony";
   }
   return "";
+}
+
+std::vector<std::string> marker_texts(const ToolFormat& format) {
+  std::vector<std::string> texts;
+  const auto add = [&](std::string_view text) {
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = std::min(text.find_first_of("\x01\x02", at), text.size());
+      if (end > at) texts.emplace_back(text.substr(at, end - at));
+      at = end + 1;
+    }
+  };
+  for (const std::string* text :
+       {&format.reasoning_begin, &format.reasoning_end, &format.content_begin, &format.content_end,
+        &format.section_begin, &format.section_end, &format.call_head, &format.call_end,
+        &format.key_begin, &format.key_end, &format.flag_begin, &format.value_end,
+        &format.tag_prefix, &format.quote}) {
+    add(*text);
+  }
+  for (const std::string& head : format.other_heads) add(head);
+  if (format.syntax == CallSyntax::kHarmony) {
+    for (const char* token : {"<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>",
+                              "<|call|>", "<|return|>"}) {
+      add(token);
+    }
+  }
+  return texts;
 }
 
 std::string describe(const ToolFormat& format) {

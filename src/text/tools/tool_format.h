@@ -68,6 +68,9 @@ struct ToolFormat {
 inline constexpr char kNameMark = '\x01';
 inline constexpr char kIdMark = '\x02';
 
+/// All markers of a format, without marks for names and ids in them.
+std::vector<std::string> marker_texts(const ToolFormat& format);
+
 /// One line for people, e.g. `name and JSON arguments: <|tool_call_begin|>NAME…`.
 std::string describe(const ToolFormat& format);
 
