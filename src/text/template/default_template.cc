@@ -40,7 +40,8 @@ constexpr Entry kEntries[] = {
      {"phi3"},
      {"<|user|>", "<|assistant|>", "<|end|>"},
      R"({{ bos_token }}{% for m in messages %}{{ '<|' ~ m.role ~ '|>\n' ~ m.content ~ )"
-     R"('<|end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %})"},
+     R"('<|end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }})"
+     R"({% endif %})"},
     {"mistral",
      {"llama", "mistral"},
      {"[INST]", "[/INST]"},
@@ -67,7 +68,8 @@ constexpr Entry kEntries[] = {
      R"({{ bos_token }}{% for m in messages %}{{ '<|START_OF_TURN_TOKEN|>' ~ )"
      R"(('<|CHATBOT_TOKEN|>' if m.role == 'assistant' else '<|USER_TOKEN|>' if m.role == 'user' )"
      R"(else '<|SYSTEM_TOKEN|>') ~ m.content | trim ~ '<|END_OF_TURN_TOKEN|>' }}{% endfor %})"
-     R"({% if add_generation_prompt %}{{ '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>' }}{% endif %})"},
+     R"({% if add_generation_prompt %}{{ '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>' }})"
+     R"({% endif %})"},
 };
 
 }  // namespace
