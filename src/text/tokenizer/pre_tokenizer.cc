@@ -126,27 +126,42 @@ SplitStep regex(const char* pattern) {
   return {SplitKind::kRegex, pattern};
 }
 
+SplitStep scanned(Scanner scanner, const char* pattern) {
+  return {SplitKind::kRegex, pattern, scanner};
+}
+
+SplitStep each_number() {
+  return scanned(Scanner::kEachNumber, R"(\p{N})");
+}
+SplitStep number_triples() {
+  return scanned(Scanner::kNumberTriples, R"(\p{N}{1,3})");
+}
+SplitStep numbers() {
+  return scanned(Scanner::kNumbers, R"(\p{N}+)");
+}
+
 std::vector<Row> gpt2_rows() {
   return {
       {{"default"},
-       {.steps = {regex(R"([\p{P}$+<=>^~|]+)"), regex(kGpt2), regex(R"(\p{N}+)"),
+       {.steps = {regex(R"([\p{P}$+<=>^~|]+)"), scanned(Scanner::kGpt2, kGpt2), numbers(),
                   regex("[0-9][0-9][0-9]")}}},
       {{"gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0",
         "mellum", "modern-bert", "jina-v1-en", "jina-v2-code", "roberta-bpe", "mpt", "olmo", "jais",
         "trillion", "granite-docling", "exaone4"},
-       {.steps = {regex(kGpt2)}}},
+       {.steps = {scanned(Scanner::kGpt2, kGpt2)}}},
       {{"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b",
         "mellum2"},
-       {.steps = {regex(R"(\p{N})"), regex(kGpt2)}}},
+       {.steps = {each_number(), scanned(Scanner::kGpt2, kGpt2)}}},
       {{"falcon"},
-       {.steps = {regex(R"([\p{P}$+<=>^~|`]+)"), regex(kGpt2), regex("[0-9][0-9][0-9]")}}},
+       {.steps = {regex(R"([\p{P}$+<=>^~|`]+)"), scanned(Scanner::kGpt2, kGpt2),
+                  regex("[0-9][0-9][0-9]")}}},
       {{"chameleon"},
        {.steps = {regex("<sentinel:[0-9]+>"), regex("IMGIMG[A-I]{1,4}Z"),
-                  regex(R"([\t\n]|    |  )"), regex(R"(\p{N})"), regex(R"([\p{P}!-/:-@\[-`{-~])"),
-                  regex(kGpt2)},
+                  regex(R"([\t\n]|    |  )"), each_number(), regex(R"([\p{P}!-/:-@\[-`{-~])"),
+                  scanned(Scanner::kGpt2, kGpt2)},
         .add_bos = true}},
       {{"poro-chat", "bloom", "gpt3-finnish"}, {.steps = {regex(kSentenceSplit)}}},
-      {{"viking"}, {.steps = {regex(kSentenceSplit), regex(R"(\p{N})")}}},
+      {{"viking"}, {.steps = {regex(kSentenceSplit), each_number()}}},
   };
 }
 
@@ -154,24 +169,32 @@ std::vector<Row> llama3_rows() {
   return {
       {{"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
         "jina-v5-nano"},
-       {.steps = {regex(kLlama3)}, .ignore_merges = true, .add_bos = true}},
-      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, {.steps = {regex(kLlama3)}}},
+       {.steps = {scanned(Scanner::kLlama3, kLlama3)}, .ignore_merges = true, .add_bos = true}},
+      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"},
+       {.steps = {scanned(Scanner::kLlama3, kLlama3)}}},
       {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan",
         "solar-open", "grok-2"},
-       {.steps = {regex(kQwen2)}}},
-      {{"qwen35"}, {.steps = {regex(kQwen35)}}},
+       {.steps = {scanned(Scanner::kQwen2, kQwen2)}}},
+      {{"qwen35"}, {.steps = {scanned(Scanner::kQwen35, kQwen35)}}},
       {{"jais-2"}, {.steps = {regex(kJais2)}}},
-      {{"minicpm5"}, {.steps = {regex(R"(\p{N}{1,3})"), regex(kMinicpm5)}, .ignore_merges = true}},
-      {{"bailingmoe", "bailingmoe2", "llada-moe"}, {.steps = {regex(kBailing)}}},
-      {{"seed-coder"}, {.steps = {regex(kSeedCoder)}}},
+      {{"minicpm5"},
+       {.steps = {number_triples(), scanned(Scanner::kMinicpm5, kMinicpm5)},
+        .ignore_merges = true}},
+      {{"bailingmoe", "bailingmoe2", "llada-moe"}, {.steps = {scanned(Scanner::kQwen2, kBailing)}}},
+      {{"seed-coder"}, {.steps = {scanned(Scanner::kSeedCoder, kSeedCoder)}}},
       {{"exaone-moe"}, {.steps = {regex(kExaoneMoe)}}},
-      {{"laguna"}, {.steps = {{SplitKind::kNewlineRuns}, regex(kQwen2)}}},
-      {{"tekken"}, {.steps = {regex(kTekken)}, .ignore_merges = true, .add_bos = true}},
-      {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"}, {.steps = {regex(kGpt4o)}}},
-      {{"granite-embed-multi-97m"}, {.steps = {regex(kGraniteEmbedding)}, .ignore_merges = true}},
-      {{"tiny_aya", "cohere2moe"}, {.steps = {{SplitKind::kDigitGroups}, regex(kTinyAya)}}},
-      {{"youtu"}, {.steps = {regex(kYoutuScripts), regex(kYoutu)}, .ignore_merges = true}},
-      {{"kimi-k2"}, {.steps = {regex(kKimi)}}},
+      {{"laguna"}, {.steps = {{SplitKind::kNewlineRuns}, scanned(Scanner::kQwen2, kQwen2)}}},
+      {{"tekken"},
+       {.steps = {scanned(Scanner::kTekken, kTekken)}, .ignore_merges = true, .add_bos = true}},
+      {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"},
+       {.steps = {scanned(Scanner::kGpt4o, kGpt4o)}}},
+      {{"granite-embed-multi-97m"},
+       {.steps = {scanned(Scanner::kGraniteEmbedding, kGraniteEmbedding)}, .ignore_merges = true}},
+      {{"tiny_aya", "cohere2moe"},
+       {.steps = {{SplitKind::kDigitGroups}, scanned(Scanner::kTinyAya, kTinyAya)}}},
+      {{"youtu"},
+       {.steps = {regex(kYoutuScripts), scanned(Scanner::kYoutu, kYoutu)}, .ignore_merges = true}},
+      {{"kimi-k2"}, {.steps = {scanned(Scanner::kKimi, kKimi)}}},
   };
 }
 
@@ -183,14 +206,14 @@ std::vector<Row> other_rows() {
                   regex(kDeepseekPunctuation),
                   {SplitKind::kTrailingSpace},
                   regex(kDeepseekCjk),
-                  regex(R"(\p{N}+)")}}},
+                  numbers()}}},
       {{"deepseek-coder"},
        {.steps = {regex(R"([\r\n])"), regex(R"(\s?\p{L}+)"), regex(R"(\s?\p{P}+)"),
-                  regex(kDeepseekCjk), regex(R"(\p{N})")}}},
+                  regex(kDeepseekCjk), each_number()}}},
       {{"deepseek-v3", "hunyuan-dense", "joyai-llm"},
-       {.steps = {regex(R"(\p{N}{1,3})"), regex(kDeepseek3Cjk), regex(kDeepseek3)}}},
+       {.steps = {number_triples(), regex(kDeepseek3Cjk), regex(kDeepseek3)}}},
       {{"afmoe"}, {.steps = {{SplitKind::kDigitGroups}, regex(kAfmoeScripts), regex(kDeepseek3)}}},
-      {{"superbpe"}, {.steps = {regex(R"(\p{N}+)"), {SplitKind::kTrailingDigits}}}},
+      {{"superbpe"}, {.steps = {numbers(), {SplitKind::kTrailingDigits}}}},
       {{"gemma4", "granite-embed-multi-311m"},
        {.steps = {{SplitKind::kNewlineRuns}},
         .force_bos = true,

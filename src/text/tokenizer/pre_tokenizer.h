@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizer/scanner.h"
+
 namespace omg {
 
 enum class SplitKind {
@@ -20,7 +22,8 @@ enum class SplitKind {
 /// One step; it cuts each piece of the step before, as if that piece were the whole text.
 struct SplitStep {
   SplitKind kind = SplitKind::kRegex;
-  const char* pattern = "";  // kRegex: PCRE2 syntax, where \s is Unicode's White_Space
+  const char* pattern = "";          // kRegex: PCRE2 syntax, where \s is Unicode's White_Space
+  Scanner scanner = Scanner::kNone;  // kRegex: does what the pattern says, faster
 };
 
 struct PreTokenizer {

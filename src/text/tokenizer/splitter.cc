@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Patterns run in PCRE2 with its just-in-time compiler, over text that is known to be UTF-8: text
-// that is not is copied with U+FFFD for every bad byte, split, and the cuts are mapped back. The
-// few steps that no pattern expresses in linear time are written out.
+// The common patterns have scanners. Others run in PCRE2 with its just-in-time compiler, over text
+// that is known to be UTF-8: text that is not is copied with U+FFFD for every bad byte, split, and
+// the cuts are mapped back. The few steps that no pattern expresses in linear time are written out.
 #include "text/tokenizer/splitter.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "text/tokenizer/character_class.h"
 
 namespace omg {
 namespace {
@@ -58,12 +59,6 @@ std::string expand_whitespace(std::string_view pattern) {
 
 bool is_ascii_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-bool is_white_space(uint32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
 }
 
 /// Characters of Unicode 15.0 and 15.1 (llama.cpp's tables), which PCRE2 10.42 (Unicode 14) takes
@@ -153,12 +148,37 @@ void split_trailing_digits(std::string_view text, size_t base, std::vector<size_
   ends.push_back(base + text.size());
 }
 
+/// Cuts each number (\p{N}+) after its first (length mod 3) digits, or three, and then after every
+/// three. Nothing is cut before a number: its first group stays with what precedes it.
+void split_digit_groups(std::string_view text, size_t base, std::vector<size_t>& ends) {
+  const CharacterTable& characters = character_table();
+  const auto number_at = [&](size_t i) -> size_t {  // its size; 0 for none
+    if (i >= text.size()) return 0;
+    const DecodedCodePoint point = decode_utf8(text, i);
+    return characters.flags(point.value) & kNumber ? point.size : 0;
+  };
+  size_t last_cut = 0;
+  for (size_t i = 0; i < text.size();) {
+    size_t digits = 0, end = i;
+    for (size_t size = number_at(i); size > 0; size = number_at(end)) {
+      ++digits;
+      end += size;
+    }
+    if (digits == 0) i += decode_utf8(text, i).size;
+    while (i < end) {
+      i += number_at(i);
+      if (--digits % 3 == 0) ends.push_back(base + (last_cut = i));
+    }
+  }
+  if (last_cut < text.size()) ends.push_back(base + text.size());
+}
+
 void split_trailing_space(std::string_view text, size_t base, std::vector<size_t>& ends) {
   size_t cut = text.size();
   while (cut > 0) {
     size_t start = cut - 1;
     while (start > 0 && (static_cast<uint8_t>(text[start]) & 0xC0) == 0x80) --start;
-    if (!is_white_space(decode_utf8(text, start).value)) break;
+    if (!(character_table().flags(decode_utf8(text, start).value) & kWhitespace)) break;
     cut = start;
   }
   if (cut > 0) ends.push_back(base + cut);
@@ -232,7 +252,8 @@ class Splitter::Pattern {
 
 struct Splitter::Step {
   SplitKind kind;
-  std::unique_ptr<Pattern> pattern;  // kRegex and kDigitGroups (there, runs of numbers)
+  Scanner scanner;
+  std::unique_ptr<Pattern> pattern;  // kRegex without a scanner
 };
 
 namespace {
@@ -249,45 +270,25 @@ void split_matches(Matcher& matcher, std::string_view text, size_t base,
   if (done < text.size()) ends.push_back(base + text.size());
 }
 
-/// Cuts each number (\p{N}+) after its first (length mod 3) digits, or three, and then after every
-/// three. Nothing is cut before a number: its first group stays with what precedes it.
-template <typename Matcher>
-void split_digit_groups(Matcher& matcher, std::string_view text, size_t base,
-                        std::vector<size_t>& ends) {
-  size_t done = 0, start = 0, end = 0, last_cut = 0;
-  while (done < text.size() && matcher.find(text, done, start, end)) {
-    size_t digits = 0;
-    for (size_t i = start; i < end; ++i) digits += (static_cast<uint8_t>(text[i]) & 0xC0) != 0x80;
-    size_t left = digits;
-    for (size_t i = start; i < end;) {
-      i += decode_utf8(text, i).size;
-      --left;
-      if (left % 3 == 0) {
-        ends.push_back(base + i);
-        last_cut = i;
-      }
-    }
-    done = end;
-  }
-  if (last_cut < text.size()) ends.push_back(base + text.size());
-}
-
 }  // namespace
 
 Splitter::Splitter(std::span<const SplitStep> steps) {
   for (const SplitStep& step : steps) {
     std::unique_ptr<Pattern> pattern;
-    if (step.kind == SplitKind::kRegex) pattern = std::make_unique<Pattern>(step.pattern);
-    if (step.kind == SplitKind::kDigitGroups) pattern = std::make_unique<Pattern>(R"(\p{N}+)");
-    steps_.push_back({step.kind, std::move(pattern)});
+    if (step.kind == SplitKind::kRegex && step.scanner == Scanner::kNone) {
+      pattern = std::make_unique<Pattern>(step.pattern);
+      needs_utf8_ = true;
+    }
+    steps_.push_back({step.kind, step.scanner, std::move(pattern)});
   }
 }
 
 Splitter::~Splitter() = default;
 
 void Splitter::split(std::string_view text, std::vector<size_t>& ends) const {
+  if (!needs_utf8_) return split_steps(text, ends);
   const size_t plain = plain_prefix(text);
-  if (plain == text.size()) return split_valid(text, ends);
+  if (plain == text.size()) return split_steps(text, ends);
   std::string repaired(text.substr(0, plain));
   std::vector<std::pair<size_t, size_t>> repairs;  // where in `repaired`; bytes more than in `text`
   repaired.reserve(text.size() + text.size() / 8);
@@ -297,7 +298,7 @@ void Splitter::split(std::string_view text, std::vector<size_t>& ends) const {
     append_utf8(repaired, point.valid ? known_equivalent(point.value) : 0xFFFD);
     if (!point.valid) repairs.emplace_back(repaired.size(), repaired.size() - i);
   }
-  split_valid(repaired, ends);
+  split_steps(repaired, ends);
   size_t repair = 0, surplus = 0;
   for (size_t& end : ends) {
     for (; repair < repairs.size() && repairs[repair].first <= end; ++repair)
@@ -306,7 +307,7 @@ void Splitter::split(std::string_view text, std::vector<size_t>& ends) const {
   }
 }
 
-void Splitter::split_valid(std::string_view text, std::vector<size_t>& ends) const {
+void Splitter::split_steps(std::string_view text, std::vector<size_t>& ends) const {
   ends.clear();
   if (text.empty()) return;
   ends.push_back(text.size());
@@ -321,10 +322,14 @@ void Splitter::split_valid(std::string_view text, std::vector<size_t>& ends) con
       const std::string_view piece = text.substr(start, end - start);
       switch (step.kind) {
         case SplitKind::kRegex:
-          split_matches(*matcher, piece, start, ends);
+          if (matcher) {
+            split_matches(*matcher, piece, start, ends);
+          } else {
+            scan(step.scanner, piece, start, ends);
+          }
           break;
         case SplitKind::kDigitGroups:
-          split_digit_groups(*matcher, piece, start, ends);
+          split_digit_groups(piece, start, ends);
           break;
         case SplitKind::kNewlineRuns:
           split_newline_runs(piece, start, ends);

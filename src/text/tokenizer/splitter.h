@@ -29,8 +29,9 @@ class Splitter {
  private:
   class Pattern;
   struct Step;
-  void split_valid(std::string_view text, std::vector<size_t>& ends) const;
+  void split_steps(std::string_view text, std::vector<size_t>& ends) const;
   std::vector<Step> steps_;
+  bool needs_utf8_ = false;  // there are patterns
 };
 
 }  // namespace omg
