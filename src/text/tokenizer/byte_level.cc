@@ -18,6 +18,7 @@
 #include "text/tokenizer/space_mark.h"
 #include "text/tokenizer/splitter.h"
 #include "text/tokenizer/tokenizer_base.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace omg {
 namespace {
@@ -196,8 +197,10 @@ void ByteLevelTokenizer::encode_plain(std::string_view text, bool /*after_specia
   Scratch scratch;
   splitter_.split(text, scratch.ends);
   size_t start = 0;
+  WordCache cache(text.size());
   for (const size_t end : scratch.ends) {
-    encode_word(text.substr(start, end - start), scratch, output);
+    cache.append(text, start, end - start, output,
+                 [&] { encode_word(text.substr(start, end - start), scratch, output); });
     start = end;
   }
 }

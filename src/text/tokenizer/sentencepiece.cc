@@ -12,6 +12,7 @@
 #include "text/tokenizer/merge.h"
 #include "text/tokenizer/space_mark.h"
 #include "text/tokenizer/tokenizer_base.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace omg {
 namespace {
@@ -45,6 +46,7 @@ class SentencePieceTokenizer final : public TokenizerBase {
   struct Scratch {
     std::vector<Symbol> symbols;
     MergeScratch merge;
+    std::string escaped;
   };
 
   static bool has_inner_space(std::string_view text);
@@ -62,6 +64,26 @@ class SentencePieceTokenizer final : public TokenizerBase {
   const WholeWords whole_;
 };
 
+/// Size of a space or U+2581 at text[i]; 0 for anything else.
+size_t space_size(std::string_view text, size_t i) {
+  if (text[i] == ' ') return 1;
+  return text[i] == kSpaceMark[0] && text.substr(i, kSpaceMark.size()) == kSpaceMark
+             ? kSpaceMark.size()
+             : 0;
+}
+
+/// End of the word that begins at `start`: spaces, then anything up to the next space.
+size_t word_end(std::string_view text, size_t start) {
+  size_t i = start;
+  while (i < text.size()) {
+    const size_t size = space_size(text, i);
+    if (size == 0) break;
+    i += size;
+  }
+  while (i < text.size() && space_size(text, i) == 0) ++i;
+  return i;
+}
+
 /// True if U+2581 follows any other byte.
 bool SentencePieceTokenizer::has_inner_space(std::string_view text) {
   while (text.starts_with(kSpaceMark)) text.remove_prefix(kSpaceMark.size());
@@ -70,20 +92,28 @@ bool SentencePieceTokenizer::has_inner_space(std::string_view text) {
 
 void SentencePieceTokenizer::encode_plain(std::string_view text, bool after_special,
                                           std::vector<TokenId>& output) const {
-  std::string escaped;
-  if (add_space_prefix_ && after_special) escaped = kSpaceMark;
-  escaped += escape_spaces(text);
-  const std::string_view all = escaped;
   Scratch scratch;
+  const auto encode_part = [&](std::string_view part, bool prefixed) {
+    scratch.escaped.clear();
+    if (prefixed) scratch.escaped = kSpaceMark;
+    append_escaped(scratch.escaped, part);
+    encode_word(scratch.escaped, scratch, output);
+  };
+  const bool prefixed = add_space_prefix_ && after_special;
+  if (!words_independent_) {
+    if (prefixed || !text.empty()) encode_part(text, prefixed);
+    return;
+  }
   size_t start = 0;
-  while (start < all.size()) {
-    size_t end = all.size();
-    if (words_independent_) {
-      size_t inside = start;
-      while (all.substr(inside, kSpaceMark.size()) == kSpaceMark) inside += kSpaceMark.size();
-      end = std::min(all.find(kSpaceMark, inside), all.size());
-    }
-    encode_word(all.substr(start, end - start), scratch, output);
+  if (prefixed) {  // the prefix joins the first word
+    start = word_end(text, 0);
+    encode_part(text.substr(0, start), true);
+  }
+  WordCache cache(text.size());
+  while (start < text.size()) {
+    const size_t end = word_end(text, start);
+    cache.append(text, start, end - start, output,
+                 [&] { encode_part(text.substr(start, end - start), false); });
     start = end;
   }
 }

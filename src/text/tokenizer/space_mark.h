@@ -10,10 +10,8 @@ namespace omg {
 
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
-/// `text` with every space as U+2581.
-inline std::string escape_spaces(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + text.size() / 2);
+/// Appends `text` with every space as U+2581.
+inline void append_escaped(std::string& out, std::string_view text) {
   for (const char c : text) {
     if (c == ' ') {
       out += kSpaceMark;
@@ -21,6 +19,13 @@ inline std::string escape_spaces(std::string_view text) {
       out += c;
     }
   }
+}
+
+/// `text` with every space as U+2581.
+inline std::string escape_spaces(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  append_escaped(out, text);
   return out;
 }
 
