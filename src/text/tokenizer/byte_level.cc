@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "text/tokenizer/byte_alphabet.h"
+#include "text/tokenizer/character_class.h"
 #include "text/tokenizer/merge.h"
 #include "text/tokenizer/space_mark.h"
 #include "text/tokenizer/splitter.h"
@@ -26,7 +27,13 @@ namespace {
 constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
 constexpr size_t kMaxMerges = 1u << 24;
 
-const std::vector<std::string_view>& merge_lines(const Metadata& metadata) {
+/// Marks the tokens that stand for groups of DNA letters, which other tokens may look like.
+constexpr std::string_view kDnaMark = "\xEE\x80\x80";
+constexpr size_t kDnaGroup = 6;
+
+const std::vector<std::string_view>& merge_lines(const Metadata& metadata, bool optional) {
+  static const std::vector<std::string_view> none;
+  if (optional && !metadata.contains(kMergesKey)) return none;
   const auto& lines = metadata.get_strings(kMergesKey);
   if (lines.size() <= kMaxMerges) return lines;
   throw Error(ErrorCode::kLimitExceeded,
@@ -48,13 +55,15 @@ std::pair<std::string_view, std::string_view> parse_merge(std::string_view line,
 
 class ByteLevelTokenizer final : public TokenizerBase {
  public:
-  ByteLevelTokenizer(const Metadata& metadata, const PreTokenizer& pre)
+  ByteLevelTokenizer(const Metadata& metadata, const PreTokenizer& pre, ByteLevelKind kind)
       : TokenizerBase(metadata, {.add_bos = pre.add_bos, .force_bos = pre.force_bos}),
         pre_(pre),
+        kind_(kind),
+        lower_case_(metadata.find_bool("tokenizer.ggml.normalizer.lowercase").value_or(false)),
         splitter_(pre.steps),
-        merges_(merge_lines(metadata).size()),
+        merges_(merge_lines(metadata, pre.merges_optional).size()),
         whole_(vocabulary_.size()) {
-    read_merges(merge_lines(metadata));
+    read_merges(merge_lines(metadata, pre.merges_optional));
     index_words();
     index_bytes();
   }
@@ -77,11 +86,17 @@ class ByteLevelTokenizer final : public TokenizerBase {
   void encode_plain(std::string_view text, bool after_special,
                     std::vector<TokenId>& output) const override;
   std::string plain_bytes(std::string_view text) const override;
+  void encode_words(std::string_view text, std::vector<TokenId>& output) const;
+  void encode_without_spaces(std::string_view text, std::vector<TokenId>& output) const;
+  void encode_dna(std::string_view text, std::vector<TokenId>& output) const;
+  void append_dna(std::string_view letters, TokenId unknown, std::vector<TokenId>& output) const;
   void encode_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const;
   void merge_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const;
   void append_bytes(std::string_view bytes, std::vector<TokenId>& output) const;
 
   const PreTokenizer pre_;
+  const ByteLevelKind kind_;
+  const bool lower_case_;
   const Splitter splitter_;
   std::deque<std::string> extra_texts_;  // of symbols that are no tokens; a deque never moves them
   StringMap extra_symbols_;
@@ -189,8 +204,71 @@ void ByteLevelTokenizer::index_bytes() {
 
 void ByteLevelTokenizer::encode_plain(std::string_view text, bool /*after_special*/,
                                       std::vector<TokenId>& output) const {
+  switch (kind_) {
+    case ByteLevelKind::kPlain:
+      return encode_words(text, output);
+    case ByteLevelKind::kWithoutSpaces:
+      return encode_without_spaces(text, output);
+    case ByteLevelKind::kDna:
+      return encode_dna(text, output);
+  }
+}
+
+void ByteLevelTokenizer::encode_without_spaces(std::string_view text,
+                                               std::vector<TokenId>& output) const {
+  const CharacterTable& characters = character_table();
+  std::string part;
+  for (size_t i = 0; i <= text.size();) {
+    const DecodedCodePoint point =
+        i < text.size() ? decode_utf8(text, i) : DecodedCodePoint{' ', 1, true};
+    i += point.size;
+    if (characters.flags(point.value) & kWhitespace) {
+      if (!part.empty()) encode_words(part, output);
+      part.clear();
+    } else {
+      append_utf8(part, lower_case_ ? lower_case(point.value) : point.value);
+    }
+  }
+}
+
+void ByteLevelTokenizer::encode_dna(std::string_view text, std::vector<TokenId>& output) const {
+  static constexpr std::string_view kOpen = "<dna>", kClose = "</dna>";
+  const TokenId open = vocabulary_.find(kOpen), close = vocabulary_.find(kClose),
+                unknown = vocabulary_.find("<oov>");
+  if (open < 0 || close < 0 || unknown < 0) return encode_words(text, output);
+  while (!text.empty()) {
+    const size_t start = std::min(text.find(kOpen), text.size());
+    if (start > 0) encode_words(text.substr(0, start), output);
+    text.remove_prefix(start);
+    if (text.empty()) return;
+    output.push_back(open);
+    text.remove_prefix(kOpen.size());
+    const size_t end = std::min(text.find(kClose), text.size());
+    append_dna(text.substr(0, end), unknown, output);
+    text.remove_prefix(end);
+    if (text.empty()) return;
+    output.push_back(close);
+    text.remove_prefix(kClose.size());
+  }
+}
+
+/// The last group is filled up with 'A'.
+void ByteLevelTokenizer::append_dna(std::string_view letters, TokenId unknown,
+                                    std::vector<TokenId>& output) const {
+  for (size_t i = 0; i < letters.size(); i += kDnaGroup) {
+    std::string group(letters.substr(i, kDnaGroup));
+    for (char& c : group) {
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 0x20);
+    }
+    group.resize(kDnaGroup, 'A');
+    const TokenId token = vocabulary_.find(group.append(kDnaMark));
+    output.push_back(token >= 0 ? token : unknown);
+  }
+}
+
+void ByteLevelTokenizer::encode_words(std::string_view text, std::vector<TokenId>& output) const {
   std::string escaped;
-  if (pre_.raw_text) {
+  if (pre_.raw_text && !pre_.keep_spaces) {
     escaped = escape_spaces(text);
     text = escaped;
   }
@@ -264,7 +342,8 @@ void ByteLevelTokenizer::append_bytes(std::string_view bytes, std::vector<TokenI
 }
 
 std::string ByteLevelTokenizer::plain_bytes(std::string_view text) const {
-  if (pre_.raw_text) return unescape_spaces(text);
+  if (pre_.raw_text) return pre_.keep_spaces ? std::string(text) : unescape_spaces(text);
+  if (kind_ == ByteLevelKind::kDna && text.ends_with(kDnaMark)) text.remove_suffix(kDnaMark.size());
   std::string bytes;
   for (size_t i = 0; i < text.size();) {
     const DecodedCodePoint point = decode_utf8(text, i);
@@ -282,8 +361,9 @@ std::string ByteLevelTokenizer::plain_bytes(std::string_view text) const {
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_byte_level_tokenizer(const Metadata& metadata,
-                                                     std::string_view pre_tokenizer) {
-  return std::make_unique<ByteLevelTokenizer>(metadata, find_pre_tokenizer(pre_tokenizer));
+                                                     std::string_view pre_tokenizer,
+                                                     ByteLevelKind kind) {
+  return std::make_unique<ByteLevelTokenizer>(metadata, find_pre_tokenizer(pre_tokenizer), kind);
 }
 
 }  // namespace omg

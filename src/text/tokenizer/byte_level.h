@@ -13,8 +13,17 @@
 
 namespace omg {
 
-/// Needs `tokenizer.ggml.tokens` and `tokenizer.ggml.merges`.
+/// What becomes of a text before it is cut into words.
+enum class ByteLevelKind : uint8_t {
+  kPlain,
+  kWithoutSpaces,  // "whitespace": white space only separates; letters may lose their case
+  kDna,            // "hybriddna": what stands in <dna>...</dna> goes in groups of six letters
+};
+
+/// Needs `tokenizer.ggml.tokens` and `tokenizer.ggml.merges`; for kWithoutSpaces it reads
+/// `tokenizer.ggml.normalizer.lowercase` (false where absent).
 std::unique_ptr<Tokenizer> make_byte_level_tokenizer(const Metadata& metadata,
-                                                     std::string_view pre_tokenizer);
+                                                     std::string_view pre_tokenizer,
+                                                     ByteLevelKind kind = ByteLevelKind::kPlain);
 
 }  // namespace omg

@@ -122,6 +122,43 @@ TEST(ByteLevel, Gemma4MergesRawTextAndFallsBackToBytes) {
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("a a\n\né")), "a a\n\né");
 }
 
+TEST(ByteLevel, WhitespaceKindDropsSpacesAndMergesRawText) {
+  VocabularyBuilder builder;
+  for (const char* text : {"中", "文", "a", "b", "<0xC3>", "<0xA9>"}) builder.add(text);  // 0 to 5
+  builder.merge("中", "文");                                                              // 6
+  builder.merge("a", "b");                                                                // 7
+  Metadata metadata = builder.byte_level("whitespace");
+  metadata.set_string("tokenizer.ggml.model", "whitespace");
+  EXPECT_EQ(make_tokenizer(metadata)->encode(" 中文\u3000 ab\na B"), (Ids{6, 7, 2}));
+  metadata.set_bool("tokenizer.ggml.normalizer.lowercase", true);
+  EXPECT_EQ(make_tokenizer(metadata)->encode("AB a\u00A0É"), (Ids{7, 2, 4, 5}));
+  EXPECT_EQ(make_tokenizer(metadata)->token_bytes(6), "中文");
+}
+
+TEST(ByteLevel, DnaGoesInGroupsOfSix) {
+  VocabularyBuilder builder = small_byte_level();
+  const TokenId open = builder.add("<dna>");
+  const TokenId close = builder.add("</dna>");
+  const TokenId unknown = builder.add("<oov>");
+  const TokenId first = builder.add("ACGTAC\uE000");
+  const TokenId filled = builder.add("GGAAAA\uE000");
+  builder.add("ACGTAC");
+  Metadata metadata = builder.byte_level("gpt-2");
+  metadata.set_string("tokenizer.ggml.model", "hybriddna");
+  const auto tokenizer = make_tokenizer(metadata);
+  EXPECT_EQ(tokenizer->encode("a<dna>acgtacGG</dna>he"),
+            (Ids{'a', open, first, filled, close, 256}));
+  EXPECT_EQ(tokenizer->encode("<dna>ACGTNN"), (Ids{open, unknown}));
+  EXPECT_EQ(tokenizer->encode("<dna></dna>"), (Ids{open, close}));
+  EXPECT_EQ(tokenizer->token_bytes(first), "ACGTAC");
+}
+
+TEST(ByteLevel, KimiMayComeWithoutMerges) {
+  Metadata metadata = small_byte_level().byte_level("kimi-k2");
+  metadata.erase("tokenizer.ggml.merges");
+  EXPECT_EQ(make_tokenizer(metadata)->encode("he"), (Ids{'h', 'e'}));
+}
+
 TEST(ByteLevel, TokenBytesReverseTheAlphabet) {
   const auto tokenizer = make(small_byte_level());
   for (TokenId id = 0; id < 256; ++id)

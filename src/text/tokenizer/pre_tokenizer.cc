@@ -194,7 +194,7 @@ std::vector<Row> llama3_rows() {
        {.steps = {{SplitKind::kDigitGroups}, scanned(Scanner::kTinyAya, kTinyAya)}}},
       {{"youtu"},
        {.steps = {regex(kYoutuScripts), scanned(Scanner::kYoutu, kYoutu)}, .ignore_merges = true}},
-      {{"kimi-k2"}, {.steps = {scanned(Scanner::kKimi, kKimi)}}},
+      {{"kimi-k2"}, {.steps = {scanned(Scanner::kKimi, kKimi)}, .merges_optional = true}},
   };
 }
 
@@ -219,6 +219,7 @@ std::vector<Row> other_rows() {
         .force_bos = true,
         .raw_text = true,
         .whole_newlines = true}},
+      {{"whitespace"}, {.steps = {regex(R"(\S+)")}, .raw_text = true, .keep_spaces = true}},
       {{"sarvam-moe"}, {.steps = {{SplitKind::kNewlineRuns}}, .raw_text = true}},
   };
 }

@@ -36,6 +36,10 @@ struct PreTokenizer {
   bool force_bos = false;
   /// Text is merged as it is, with spaces as '▁', instead of through the byte alphabet of GPT-2.
   bool raw_text = false;
+  /// With raw_text: spaces stay spaces.
+  bool keep_spaces = false;
+  /// A vocabulary without merges is no error.
+  bool merges_optional = false;
   /// Runs of newlines that stand in the vocabulary are that token (Gemma 4).
   bool whole_newlines = false;
 };

@@ -64,6 +64,15 @@ class SentencePieceTokenizer final : public TokenizerBase {
   const WholeWords whole_;
 };
 
+/// Size of the character that a first byte announces. As in llama.cpp it is believed, so in text
+/// that is not UTF-8 a character may swallow what follows it, spaces too.
+size_t announced_size(char first) {
+  const auto byte = static_cast<uint8_t>(first);
+  if (byte < 0xC0) return 1;
+  if (byte < 0xE0) return 2;
+  return byte < 0xF0 ? 3 : 4;
+}
+
 /// Size of a space or U+2581 at text[i]; 0 for anything else.
 size_t space_size(std::string_view text, size_t i) {
   if (text[i] == ' ') return 1;
@@ -100,7 +109,7 @@ void SentencePieceTokenizer::encode_plain(std::string_view text, bool after_spec
     encode_word(scratch.escaped, scratch, output);
   };
   const bool prefixed = add_space_prefix_ && after_special;
-  if (!words_independent_) {
+  if (!words_independent_ || !is_valid_utf8(text)) {
     if (prefixed || !text.empty()) encode_part(text, prefixed);
     return;
   }
@@ -148,7 +157,7 @@ void SentencePieceTokenizer::merge_word(std::string_view word, Scratch& scratch,
   std::vector<Symbol>& symbols = scratch.symbols;
   symbols.clear();
   for (size_t i = 0; i < word.size();) {
-    const uint32_t length = decode_utf8(word, i).size;
+    const auto length = static_cast<uint32_t>(std::min(announced_size(word[i]), word.size() - i));
     symbols.push_back({-1, static_cast<uint32_t>(i), length});
     i += length;
   }

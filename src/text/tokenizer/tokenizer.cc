@@ -98,10 +98,13 @@ std::string Tokenizer::decode(std::span<const TokenId> tokens, bool show_special
 std::unique_ptr<Tokenizer> make_tokenizer(const Metadata& metadata) {
   const std::string_view model = metadata.get_string("tokenizer.ggml.model");
   if (model == "llama") return make_sentencepiece_tokenizer(metadata);
-  if (model == "gpt2") {
+  if (model == "gpt2" || model == "whitespace" || model == "hybriddna") {
     // Files from before this key existed; llama.cpp reads them the same way.
     const auto pre = metadata.find_string("tokenizer.ggml.pre").value_or("");
-    return make_byte_level_tokenizer(metadata, pre.empty() ? "default" : pre);
+    const ByteLevelKind kind = model == "gpt2"         ? ByteLevelKind::kPlain
+                               : model == "whitespace" ? ByteLevelKind::kWithoutSpaces
+                                                       : ByteLevelKind::kDna;
+    return make_byte_level_tokenizer(metadata, pre.empty() ? "default" : pre, kind);
   }
   if (model == "bert") return make_word_piece_tokenizer(metadata);
   if (model == "t5") return make_unigram_tokenizer(metadata);
@@ -110,8 +113,8 @@ std::unique_ptr<Tokenizer> make_tokenizer(const Metadata& metadata) {
   if (model == "gemma4") return make_byte_level_tokenizer(metadata, "gemma4");
   throw Error(ErrorCode::kUnsupported,
               "cannot tokenize: tokenizer '" + std::string(model) +
-                  "' (key tokenizer.ggml.model) is not supported; bert, gemma4, gpt2, llama, "
-                  "plamo2, rwkv and t5 are");
+                  "' (key tokenizer.ggml.model) is not supported; bert, gemma4, gpt2, "
+                  "hybriddna, llama, plamo2, rwkv, t5 and whitespace are");
 }
 
 }  // namespace omg
