@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "clients/cli/format.h"
 #include "clients/cli/table.h"
+#include "clients/cli/text_source.h"
 #include "engine/engine.h"
 #include "formats/open_model_file.h"
 
@@ -80,9 +81,31 @@ void add_number(Sections& sections, const char* key, const std::optional<uint32_
   if (value) sections.add(key, std::to_string(*value));
 }
 
+/// A folder of Hugging Face's is looked at for its text side alone.
+ModelDetails read_folder_details(const std::string& path) {
+  ModelDetails details;
+  details.path = path;
+  details.files = 0;
+  details.cannot_run = "weights are read from .gguf files only; this is for its text side";
+  try {
+    const auto tokenizer = open_tokenizer(path);
+    details.vocab_size = tokenizer->vocab_size();
+    details.tokenizer = "Hugging Face";
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+  }
+  try {
+    details.chat_template = read_template_source(path).source;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+  }
+  return details;
+}
+
 }  // namespace
 
 ModelDetails read_model_details(const std::string& path) {
+  if (is_text_folder(path)) return read_folder_details(path);
   const ModelFile file = open_model_file(path);
   const Metadata& metadata = file.metadata();
   ModelDetails details;
@@ -160,7 +183,7 @@ std::string details_to_text(const ModelDetails& details, const Terminal& termina
   if (!details.cannot_run.empty()) {
     sections.add("cannot run", terminal.styled(Style::kRed, printable(details.cannot_run)));
   }
-  sections.add("parameters", format_count(details.parameters));
+  if (details.files > 0) sections.add("parameters", format_count(details.parameters));
   add_number(sections, "context length", details.context_length);
   add_number(sections, "embedding length", details.embedding_length);
   add_number(sections, "layers", details.layers);
@@ -182,6 +205,7 @@ std::string details_to_text(const ModelDetails& details, const Terminal& termina
                                ? "present, " + format_bytes(details.chat_template->size())
                                : "—");
   sections.add("license", details.license.empty() ? "—" : first_line(details.license));
+  if (details.files == 0) return sections.to_string(terminal);
   sections.begin("Weights");
   const std::string parts = details.files == 1 ? "" : fmt::format(" in {} files", details.files);
   sections.add("file size", format_bytes(details.file_bytes) + parts);

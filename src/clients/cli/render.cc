@@ -4,11 +4,13 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "clients/cli/command.h"
 #include "clients/cli/options.h"
+#include "clients/cli/text_source.h"
 #include "text/template/chat_template.h"
 
 namespace omg::cli {
@@ -40,7 +42,11 @@ std::chrono::sys_seconds parse_time(const std::string& text) {
 class RenderCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    app.add_option("--template", template_, "Jinja file; - for standard input")
+    app.add_option(
+           "--template", template_,
+           "Jinja file; - for standard input. Or a .gguf file, or a folder with "
+           "tokenizer_config.json or chat_template.jinja: then bos_token and eos_token come "
+           "from there too, unless the input has them")
         ->required()
         ->option_text("FILE");
     app.add_option("--input", input_,
@@ -50,14 +56,15 @@ class RenderCommand : public Command {
         ->required()
         ->option_text("FILE");
     app.footer(
-        "Example:\n"
+        "Examples:\n"
+        "  omg render --template model.gguf --input conversation.json\n"
         "  omg show model.gguf --template > template.jinja\n"
         "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}' |\n"
         "    omg render --template template.jinja --input -");
   }
 
   void run(Terminal& terminal) override {
-    const std::string source = read_text_file(template_);
+    const TemplateSource source = read_source();
     json::value context = parse_json(read_text_file(input_), input_);
     if (!context.is_object()) {
       throw Error(ErrorCode::kInvalidArgument, input_ + " is not a JSON object");
@@ -71,10 +78,22 @@ class RenderCommand : public Command {
       options.now = parse_time(std::string(std::string_view(now->get_string())));
       variables.erase("now");
     }
-    terminal.out(ChatTemplate::parse(source).render(variables, options));
+    if (!source.bos.empty()) variables.insert({{"bos_token", source.bos}});
+    if (!source.eos.empty()) variables.insert({{"eos_token", source.eos}});
+    terminal.out(ChatTemplate::parse(source.source).render(variables, options));
   }
 
  private:
+  TemplateSource read_source() const {
+    const bool is_model =
+        template_ != "-" && (template_.ends_with(".gguf") || is_text_folder(template_) ||
+                             std::filesystem::is_directory(template_));
+    if (is_model) return read_template_source(resolve_text_path(template_));
+    TemplateSource source;
+    source.source = read_text_file(template_);
+    return source;
+  }
+
   std::string template_;
   std::string input_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `omg show`: what a model file is.
+// `omg show`: what a model is.
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/format.h>
@@ -8,10 +8,10 @@
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/model_details.h"
-#include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
 #include "clients/cli/table.h"
 #include "clients/cli/template_details.h"
+#include "clients/cli/text_source.h"
 
 namespace omg::cli {
 namespace {
@@ -35,7 +35,7 @@ class ShowCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    const std::string path = resolve_model_path(model_);
+    const std::string path = resolve_text_path(model_);
     if (template_ || capabilities_) {
       const TemplateDetails details = read_template_details(path);
       if (!details.default_name.empty()) {

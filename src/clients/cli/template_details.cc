@@ -6,8 +6,7 @@
 #include "base/error.h"
 #include "clients/cli/format.h"
 #include "clients/cli/table.h"
-#include "formats/open_model_file.h"
-#include "runtimes/native/load.h"
+#include "clients/cli/text_source.h"
 #include "text/tools/output_parser.h"
 #include "text/tools/probe.h"
 
@@ -61,30 +60,13 @@ void add_tools(const TemplateDetails& details, Sections& sections) {
 }  // namespace
 
 TemplateDetails read_template_details(const std::string& path) {
-  const ModelFile file = open_model_file(path);
-  const Metadata& metadata = file.metadata();
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::string bos = "<s>";
-  std::string eos = "</s>";
-  try {
-    tokenizer = make_tokenizer(metadata);
-    const SpecialTokens& special = tokenizer->special_tokens();
-    bos = special.bos ? tokenizer->token_text(*special.bos) : "";
-    eos = special.eos ? tokenizer->token_text(*special.eos) : "";
-  } catch (const Error&) {
-    // A vocabulary that this build cannot use is no reason not to look at the template.
-  }
-  const auto found = find_chat_template(metadata, tokenizer.get());
-  if (!found) {
-    throw Error(ErrorCode::kNotFound,
-                path + " has no chat template, and none is known for its family and vocabulary");
-  }
+  const TemplateSource found = read_template_source(path);
   TemplateDetails details;
-  details.source = found->source;
-  details.default_name = found->default_name;
-  const ChatTemplate chat_template = ChatTemplate::parse(found->source);
-  details.capabilities = probe_capabilities(chat_template, {bos, eos});
-  details.format = probe_tool_format(chat_template, {bos, eos});
+  details.source = found.source;
+  details.default_name = found.default_name;
+  const ChatTemplate chat_template = ChatTemplate::parse(found.source);
+  details.capabilities = probe_capabilities(chat_template, {found.bos, found.eos});
+  details.format = probe_tool_format(chat_template, {found.bos, found.eos});
   details.opens_reasoning = opens_reasoning(details.format, details.capabilities.generation_prompt);
   return details;
 }

@@ -10,10 +10,9 @@
 #include "base/json.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
-#include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
 #include "clients/cli/table.h"
-#include "formats/open_model_file.h"
+#include "clients/cli/text_source.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace omg::cli {
@@ -41,12 +40,12 @@ class TokenizeCommand : public Command {
         "Examples:\n"
         "  omg tokenize model.gguf \"Hello, world\"\n"
         "  omg tokenize model.gguf --json < text.txt\n"
+        "  omg tokenize folder/with/tokenizer.json/ \"Hello\"\n"
         "  printf '\"one\"\\n\"two\"\\n' | omg tokenize model.gguf --jsonl");
   }
 
   void run(Terminal& terminal) override {
-    const ModelFile file = open_model_file(resolve_model_path(model_));
-    const std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(file.metadata());
+    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(resolve_text_path(model_));
     const EncodeOptions options{.add_special = special_, .parse_special = special_};
     if (jsonl_) return run_lines(*tokenizer, options, terminal);
     const std::string text = text_.is_given() ? text_.text() : read_standard_input();
