@@ -166,8 +166,14 @@ std::string_view OutputParser::Impl::view() const {
   return std::string_view(buffer_).substr(0, std::min(buffer_.size(), most));
 }
 
-size_t OutputParser::Impl::skip_space(size_t from) const {
+/// First place from `from` on that is no white space. Text that comes byte by byte must not have
+/// all of it looked at again each time.
+size_t OutputParser::Impl::skip_space(size_t from) {
+  const size_t begin = from;
+  if (begin == space_begin_) from = std::max(from, space_end_);
   while (from < buffer_.size() && is_marker_space(buffer_[from])) ++from;
+  space_begin_ = begin;
+  space_end_ = from;
   return from;
 }
 
@@ -372,6 +378,7 @@ void OutputParser::Impl::compact() {
   const size_t done = holds_raw ? std::min(raw_start_, at_) : at_;
   if (done < 4096 || done < buffer_.size() / 2) return;
   buffer_.erase(0, done);
+  space_begin_ = space_end_ = 0;
   at_ -= done;
   raw_start_ -= std::min(raw_start_, done);
   scan_ -= std::min(scan_, done);

@@ -124,7 +124,7 @@ class OutputParser::Impl {
 
   /// What steps inside a call may see: no more than max_call_bytes of it.
   std::string_view view() const;
-  size_t skip_space(size_t from) const;
+  size_t skip_space(size_t from);
   /// The call turns out to be none: its text up to `fail` is content.
   bool abandon(size_t fail);
 
@@ -146,11 +146,12 @@ class OutputParser::Impl {
   bool has_bare_json_ = false;
 
   std::string buffer_;
-  size_t at_ = 0;         // cursor: all before it is done with
-  size_t raw_start_ = 0;  // where the text of the present call begins
-  size_t scan_ = 0;       // how far a search inside a call has come
-  size_t token_ = 0;      // where the present string or value begins
-  size_t virtual_ = 0;    // what the prompt gave, which is not shown
+  size_t at_ = 0;                           // cursor: all before it is done with
+  size_t raw_start_ = 0;                    // where the text of the present call begins
+  size_t scan_ = 0;                         // how far a search inside a call has come
+  size_t token_ = 0;                        // where the present string or value begins
+  size_t virtual_ = 0;                      // what the prompt gave, which is not shown
+  size_t space_begin_ = 0, space_end_ = 0;  // white space that skip_space() has seen
   bool final_ = false;
   OutputEvents* events_ = nullptr;
 

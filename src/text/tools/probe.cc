@@ -379,16 +379,19 @@ void Prober::set_markers(const std::string& before, const std::string& between,
   format_.call_end = std::string(trim_space(format_.call_end));
 }
 
-/// Where the JSON object begins that holds text[inside]; npos where none does.
+/// Where the outermost JSON object begins that holds text[inside]; npos where none does.
 size_t Prober::enclosing_object(const std::string& text, size_t inside, size_t& length) const {
+  size_t found = std::string::npos;
   size_t begin = inside;
   for (int i = 0; i < 4 && begin > 0; ++i) {
     begin = text.rfind('{', begin - 1);
     if (begin == std::string::npos) break;
-    length = json_length(text, begin);
-    if (length > inside - begin) return begin;
+    const size_t whole = json_length(text, begin);
+    if (whole <= inside - begin) continue;
+    found = begin;
+    length = whole;
   }
-  return std::string::npos;
+  return found;
 }
 
 bool Prober::read_json_payload(const std::string& one, const std::string& two, size_t name) {
