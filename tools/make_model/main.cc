@@ -4,7 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <optional>
+#include <sstream>
+#include <string>
 
 #include "base/error.h"
 #include "tools/make_model/make_model.h"
@@ -50,6 +53,14 @@ struct Overrides {
   }
 };
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw Error(ErrorCode::kNotFound, "cannot read " + path);
+  return text.str();
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "Writes a GGUF model of random weights with the shape, weight types and vocabulary of a real "
@@ -70,6 +81,9 @@ int run(int argc, char** argv) {
   app.add_flag("--pure", given.pure, "the base type for every matrix, outputs included");
   app.add_option("--seed", given.seed, "the same seed gives the same file")->capture_default_str();
   app.add_option("--name", overrides.name, "value of general.name");
+  std::string template_path;
+  app.add_option("--template", template_path,
+                 "file with the chat template, instead of the family's; \"none\" for no template");
   app.add_option("--layers", overrides.layers, "number of layers");
   app.add_option("--embedding", overrides.embedding, "length of a hidden state");
   app.add_option("--ffn", overrides.feed_forward, "feed-forward length");
@@ -98,6 +112,11 @@ int run(int argc, char** argv) {
   options.type = given.type;
   options.pure = given.pure;
   options.seed = given.seed;
+  if (template_path == "none") {
+    options.chat_template = "";
+  } else if (!template_path.empty()) {
+    options.chat_template = read_file(template_path);
+  }
   overrides.apply(options);
   const auto start = std::chrono::steady_clock::now();
   const uint64_t bytes = make_model(options, path);

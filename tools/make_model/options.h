@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ struct Options {
   std::string type = "Q4_K_M";
   bool pure = false;  // the base type everywhere, see WeightMixture
   uint64_t seed = 1;
+  /// Instead of the family's chat template; "" for none at all.
+  std::optional<std::string> chat_template;
 };
 
 std::vector<std::string_view> preset_names();

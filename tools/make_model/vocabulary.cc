@@ -301,7 +301,9 @@ void add_vocabulary(const Options& options, Metadata& metadata) {
   set_id("tokenizer.ggml.padding_token_id", dialect.padding);
   metadata.set_bool("tokenizer.ggml.add_bos_token", dialect.adds_bos);
   metadata.set_bool("tokenizer.ggml.add_eos_token", false);
-  metadata.set_string("tokenizer.chat_template", dialect.chat_template);
+  const std::string_view chat_template =
+      options.chat_template ? std::string_view(*options.chat_template) : dialect.chat_template;
+  if (!chat_template.empty()) metadata.set_string("tokenizer.chat_template", chat_template);
 }
 
 }  // namespace omg::model_maker

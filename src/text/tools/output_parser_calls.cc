@@ -82,6 +82,9 @@ void OutputParser::Impl::enter_payload() {
 bool OutputParser::Impl::step_head() {
   const std::vector<Head::Part>& parts = heads_[head_].parts;
   if (part_ == parts.size()) {
+    const bool has_own_name =
+        format_.syntax == CallSyntax::kJson || format_.syntax == CallSyntax::kPython;
+    if (name_.empty() && !has_own_name) return abandon(at_);
     enter_payload();
     return true;
   }

@@ -210,7 +210,10 @@ bool OutputParser::Impl::step_arguments() {
   while (at_ < end) {
     const char byte = buffer_[at_];
     const JsonScanner::Status status = scanner_.push(byte);
-    if (status == JsonScanner::Status::kError) return abandon(at_);
+    if (status == JsonScanner::Status::kError) {
+      add_arguments(text);
+      return abandon(at_);
+    }
     if (static_cast<unsigned char>(byte) < 0x20 && scanner_.in_string()) {
       append_control_escape(text, byte);
     } else {

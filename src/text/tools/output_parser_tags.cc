@@ -141,9 +141,9 @@ bool OutputParser::Impl::step_header() {
   std::string recipient = word_behind(header, "to=");
   const std::string channel = word_behind(header, "<|channel|>");
   at_ = found.position + found.length;
+  if (recipient.starts_with("functions.")) recipient.erase(0, 10);
   if (!recipient.empty() && parse_calls_) {
     clear_call();
-    if (recipient.starts_with("functions.")) recipient.erase(0, 10);
     name_ = recipient;
     enter_payload();
     return true;

@@ -128,8 +128,9 @@ TEST(OutputParser, WhatIsNoCallIsText) {
     EXPECT_EQ(parse(pairs, text), text);
   }
   const ToolFormat sections = format_of("name and json in sections");
-  for (const char* text : {"<｜calls｜>hm", "<｜calls｜>", "<｜calls｜> <｜call｜>f<｜sep｜>[1]",
-                           "<｜calls｜><｜call｜>f<｜sep｜>{\"x\":"}) {
+  for (const char* text :
+       {"<｜calls｜>hm", "<｜calls｜>", "<｜calls｜> <｜call｜>f<｜sep｜>[1]",
+        "<｜calls｜><｜call｜>f<｜sep｜>{\"x\":", "<｜calls｜><｜call｜>f<｜sep｜>{\"x\":1]"}) {
     EXPECT_EQ(parse(sections, text), text);
   }
   const ToolFormat python = format_of("python");

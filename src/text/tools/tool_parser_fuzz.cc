@@ -5,9 +5,11 @@
 // be JSON objects, and nothing may be shown twice.
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -61,19 +63,22 @@ ToolFormat made_format(std::string_view& input, uint8_t kind) {
   return format;
 }
 
-void require(bool condition) {
-  if (!condition) std::abort();
+void require(bool condition, const std::string& what) {
+  if (condition) return;
+  std::fprintf(stderr, "%s\n", what.c_str());
+  std::abort();
 }
 
 void check_calls(const omg::OutputEvents& events, size_t text_bytes) {
   omg::ParsedOutput output;
   for (const OutputEvent& event : events) output.add(event);
   for (const omg::ParsedCall& call : output.calls) {
-    require(!call.name.empty());
+    require(!call.name.empty(), "a call without a name");
     // Bytes of the model's that are no UTF-8 are passed on in JSON, as in the rest of the text.
-    if (!omg::is_json(call.arguments)) require(call.arguments.starts_with('{'));
+    const bool is_object = omg::is_json(call.arguments) || call.arguments.starts_with('{');
+    require(is_object, "arguments: " + call.arguments);
   }
-  require(output.content.size() + output.reasoning.size() <= text_bytes);
+  require(output.content.size() + output.reasoning.size() <= text_bytes, "more than there was");
 }
 
 }  // namespace
@@ -98,7 +103,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   parser.finish(events);
   check_calls(events, input.size());
   const std::string whole = omg::event_log(events);
-  require(omg::log_of_cuts(format, options, input, 0, 1) == whole);
-  require(omg::log_of_cuts(format, options, input, data[3], 1 + data[1] % 16) == whole);
+  for (const auto& [first, step] : {std::pair<size_t, size_t>{0, 1}, {data[3], 1 + data[1] % 16}}) {
+    const std::string cut = omg::log_of_cuts(format, options, input, first, step);
+    require(cut == whole, "cut:" + cut + "\nwhole:" + whole);
+  }
   return 0;
 }
