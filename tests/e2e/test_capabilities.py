@@ -9,7 +9,7 @@ from harness import FOLDER, MAKE_MODEL, REFERENCE, Screen, made_model, needs_ref
 from harness import omg_json, omg_ok
 
 THINKING = """{% if tools %}{{ tools | tojson }}{% endif -%}
-{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}{% endif -%}
+{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif -%}
 <{{ m.role }}>{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif -%}
 {{ m.content or '' }}{% for c in m.tool_calls or [] -%}
 <tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}</>{% endfor -%}
