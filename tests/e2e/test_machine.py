@@ -106,6 +106,8 @@ class Bench(unittest.TestCase):
     def test_one_test_and_many_sequences(self):
         self.assertEqual([r["test"] for r in self.bench("-p", 0, "-n", 4)], ["tg4"])
         self.assertEqual([r["test"] for r in self.bench("-p", 4, "-n", 0)], ["pp4"])
+        (result,) = self.bench("-p", 0, "-n", 4, "-d", 40)
+        self.assertEqual(result["test"], "tg4 @ d40")
         (result,) = self.bench("-p", 0, "-n", 4, "-b", 5)
         self.assertEqual(result["batch"], 5)
 

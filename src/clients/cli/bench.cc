@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
+#include <optional>
 
 #include "base/error.h"
 #include "base/hardware.h"
@@ -81,47 +82,67 @@ class Sequences {
   std::vector<SequenceId> ids_;
 };
 
-/// Runs `prompt` tokens of each of `batch` sequences; returns tokens per second. A prompt ends with
-/// the logits of its last token, as a real one does.
-double run_prompt(Engine& engine, uint32_t prompt, uint32_t batch,
-                  const CancellationToken& cancellation) {
-  TokenSource source(engine.vocab_size());
-  std::vector<int32_t> tokens(prompt);
-  const Sequences sequences(engine, batch);
-  double seconds = 0;
-  for (const SequenceId id : sequences.ids()) {
-    for (int32_t& token : tokens) token = source.next();
-    const auto start = Clock::now();
-    for (size_t begin = 0; begin < prompt; begin += engine.max_batch_tokens()) {
-      cancellation.throw_if_cancelled();
-      const size_t count = std::min<size_t>(engine.max_batch_tokens(), prompt - begin);
-      const SequenceChunk chunk{id, std::span(tokens).subspan(begin, count),
-                                begin + count == prompt ? 1u : 0u};
-      engine.step(std::span(&chunk, 1));
-    }
-    seconds += seconds_since(start);
+/// Runs `count` random tokens through a sequence; ends with the logits of the last, as a prompt
+/// does.
+void feed(Engine& engine, SequenceId id, uint32_t count, TokenSource& source,
+          const CancellationToken& cancellation) {
+  std::vector<int32_t> tokens(count);
+  for (int32_t& token : tokens) token = source.next();
+  for (size_t begin = 0; begin < count; begin += engine.max_batch_tokens()) {
+    cancellation.throw_if_cancelled();
+    const size_t size = std::min<size_t>(engine.max_batch_tokens(), count - begin);
+    const SequenceChunk chunk{id, std::span(tokens).subspan(begin, size),
+                              begin + size == count ? 1u : 0u};
+    engine.step(std::span(&chunk, 1));
   }
-  return double(prompt) * batch / seconds;
 }
 
-/// Generates `count` tokens in each of `batch` sequences at once, from an empty context.
-double run_generation(Engine& engine, uint32_t count, uint32_t batch,
-                      const CancellationToken& cancellation) {
+/// Tokens per second of `batch` prompts, one after another.
+double run_prompts(Engine& engine, uint32_t prompt, uint32_t batch,
+                   const CancellationToken& cancellation) {
   TokenSource source(engine.vocab_size());
   const Sequences sequences(engine, batch);
-  std::vector<int32_t> tokens(batch);
-  std::vector<SequenceChunk> chunks;
-  for (uint32_t i = 0; i < batch; ++i) {
-    chunks.push_back({sequences.ids()[i], std::span<const int32_t>(&tokens[i], 1), 1});
-  }
   const auto start = Clock::now();
-  for (uint32_t step = 0; step < count; ++step) {
-    cancellation.throw_if_cancelled();
-    for (int32_t& token : tokens) token = source.next();
-    engine.step(chunks);
-  }
-  return double(count) * batch / seconds_since(start);
+  for (const SequenceId id : sequences.ids()) feed(engine, id, prompt, source, cancellation);
+  return double(prompt) * batch / seconds_since(start);
 }
+
+/// Generation in some sequences at once, from `depth` tokens of context on; each run goes on where
+/// the last one ended.
+class Generation {
+ public:
+  Generation(Engine& engine, uint32_t batch, uint32_t depth, const CancellationToken& cancellation)
+      : engine_(engine),
+        cancellation_(cancellation),
+        source_(engine.vocab_size()),
+        sequences_(engine, batch),
+        tokens_(batch) {
+    for (uint32_t i = 0; i < batch; ++i) {
+      const SequenceId id = sequences_.ids()[i];
+      feed(engine, id, depth, source_, cancellation);
+      chunks_.push_back({id, std::span<const int32_t>(&tokens_[i], 1), 1});
+    }
+  }
+
+  /// Tokens per second of `count` steps.
+  double run(uint32_t count) {
+    const auto start = Clock::now();
+    for (uint32_t step = 0; step < count; ++step) {
+      cancellation_.throw_if_cancelled();
+      for (int32_t& token : tokens_) token = source_.next();
+      engine_.step(chunks_);
+    }
+    return double(count) * double(tokens_.size()) / seconds_since(start);
+  }
+
+ private:
+  Engine& engine_;
+  const CancellationToken& cancellation_;
+  TokenSource source_;
+  const Sequences sequences_;
+  std::vector<int32_t> tokens_;
+  std::vector<SequenceChunk> chunks_;
+};
 
 class BenchCommand : public Command {
  public:
@@ -136,13 +157,16 @@ class BenchCommand : public Command {
     };
     add("-p,--prompt", prompt_, 0, 1 << 20, "Tokens of the prompt; 0: skip this test");
     add("-n,--generate", generate_, 0, 1 << 20, "Tokens to generate; 0: skip this test");
+    add("-d,--depth", depth_, 0, 1 << 20, "Tokens in the context before generation is measured");
     add("-b,--batch", batch_, 1, 1024, "Sequences at once; speeds are of all together");
     add("-r,--repeat", repeat_, 1, 1000, "Measurements of each test");
     app.add_flag("--json", json_, "Print JSON");
     add_threads_flag(app, threads_);
     add_kv_type_flag(app, kv_type_);
     app.footer(
-        "Each test runs once untimed before it is measured.\n"
+        "Each test runs once untimed before it is measured. With -d, generation goes on from run "
+        "to\n"
+        "run.\n"
         "Examples:\n"
         "  omg bench model.gguf\n"
         "  omg bench model.gguf -p 0 -n 64 -b 16 -t 2 --json");
@@ -161,12 +185,20 @@ class BenchCommand : public Command {
     std::vector<TestResult> results;
     if (prompt_ > 0) {
       results.push_back(measure(fmt::format("pp{}", prompt_), terminal, [&] {
-        return run_prompt(*engine, prompt_, batch_, cancellation);
+        return run_prompts(*engine, prompt_, batch_, cancellation);
       }));
     }
     if (generate_ > 0) {
-      results.push_back(measure(fmt::format("tg{}", generate_), terminal, [&] {
-        return run_generation(*engine, generate_, batch_, cancellation);
+      std::string name = fmt::format("tg{}", generate_);
+      if (depth_ > 0) name += fmt::format(" @ d{}", depth_);
+      std::optional<Generation> deep;
+      if (depth_ > 0) {
+        terminal.status(name + ": filling the context");
+        deep.emplace(*engine, batch_, depth_, cancellation);
+      }
+      results.push_back(measure(name, terminal, [&] {
+        if (deep) return deep->run(generate_);  // to fill the context again would take long
+        return Generation(*engine, batch_, 0, cancellation).run(generate_);
       }));
     }
     terminal.status("");
@@ -178,7 +210,13 @@ class BenchCommand : public Command {
   std::unique_ptr<Engine> load(const ModelFile& file, const CancellationToken& cancellation,
                                Terminal& terminal) const {
     EngineOptions options;
-    options.context_length = std::max({prompt_, generate_, 1u});
+    const uint64_t generated =
+        depth_ == 0 ? generate_ : depth_ + uint64_t{generate_} * (repeat_ + 1);
+    if (generated > UINT32_MAX) {
+      throw Error(ErrorCode::kLimitExceeded,
+                  "-n, -r and -d together need too long a context; take smaller numbers");
+    }
+    options.context_length = std::max({prompt_, static_cast<uint32_t>(generated), 1u});
     options.max_sequences = batch_;
     options.max_batch_tokens = std::max(512u, batch_);
     options.threads = threads_;
@@ -245,6 +283,7 @@ class BenchCommand : public Command {
   std::string model_;
   uint32_t prompt_ = 512;
   uint32_t generate_ = 64;
+  uint32_t depth_ = 0;
   uint32_t batch_ = 1;
   uint32_t repeat_ = 3;
   uint32_t threads_ = 0;

@@ -380,6 +380,13 @@ struct VectorCode {
       for (; row + Simd::kRowGroup <= rows; row += Simd::kRowGroup) {
         attend_rows<Simd::kRowGroup>(tile, work, row, start);
       }
+      // One token of a model with grouped heads has as many rows as a group: often 4, 7 or 8.
+      if constexpr (Simd::kRowGroup > 4) {
+        for (; row + 4 <= rows; row += 4) attend_rows<4>(tile, work, row, start);
+      }
+      if constexpr (Simd::kRowGroup > 2) {
+        for (; row + 2 <= rows; row += 2) attend_rows<2>(tile, work, row, start);
+      }
       for (; row < rows; ++row) attend_rows<1>(tile, work, row, start);
     }
     for (size_t row = 0; row < rows; ++row) {
