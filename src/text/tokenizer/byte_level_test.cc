@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Byte-level BPE on a vocabulary small enough to merge by hand.
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
 #include <random>
 
+#include "base/utf8.h"
 #include "text/tokenizer/merge.h"
+#include "text/tokenizer/pre_tokenizer.h"
+#include "text/tokenizer/splitter.h"
 #include "text/tokenizer/tokenizer_test_vocabulary.h"
 
 namespace omg {
@@ -67,6 +72,120 @@ TEST(ByteLevel, BothWaysOfMergingAgree) {
       ASSERT_EQ(quick[i].id, slow[i].id);
       ASSERT_EQ(quick[i].start, slow[i].start);
       ASSERT_EQ(quick[i].length, slow[i].length);
+    }
+  }
+}
+
+TEST(ByteLevel, MergingLooksAtEachPairAFewTimes) {
+  // Counted, not timed: a symbol is looked at with its neighbours at first and after each merge.
+  std::mt19937 random(8);
+  for (const size_t letters : {1, 2, 20}) {
+    MergeMap map(400);
+    for (uint32_t rank = 0; rank < 300; ++rank) {
+      map.add(static_cast<int32_t>(random() % (letters + rank)),
+              static_cast<int32_t>(random() % (letters + rank)),
+              {rank, static_cast<int32_t>(letters + rank)});
+    }
+    std::vector<Symbol> word;
+    for (uint32_t i = 0; i < 1u << 20; ++i)
+      word.push_back({static_cast<int32_t>(random() % letters), i, 1});
+    size_t looks = 0;
+    MergeScratch scratch;
+    merge_symbols(word, scratch, [&](const Symbol& a, const Symbol& b) {
+      ++looks;
+      return map.find(a.id, b.id);
+    });
+    EXPECT_LE(looks, size_t{3} << 20);
+  }
+}
+
+/// Merging as its definition says, on strings, over the words that the patterns alone give.
+Ids slow_encode(const Metadata& metadata, const PreTokenizer& pre, std::string_view text) {
+  std::map<std::string, TokenId> ids;
+  const auto& tokens = metadata.get_strings("tokenizer.ggml.tokens");
+  for (size_t i = 0; i < tokens.size(); ++i) ids[std::string(tokens[i])] = static_cast<TokenId>(i);
+  std::map<std::pair<std::string, std::string>, size_t> ranks;
+  const auto& merges = metadata.get_strings("tokenizer.ggml.merges");
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const size_t space = merges[i].find(' ', 1);
+    ranks.try_emplace(
+        {std::string(merges[i].substr(0, space)), std::string(merges[i].substr(space + 1))}, i);
+  }
+  std::vector<SplitStep> steps = pre.steps;
+  for (SplitStep& step : steps) step.scanner = Scanner::kNone;
+  std::vector<size_t> ends;
+  Splitter(steps).split(text, ends);
+  Ids output;
+  size_t start = 0;
+  for (const size_t end : ends) {
+    std::vector<std::string> parts;
+    std::string whole;
+    for (; start < end; ++start)
+      whole += parts.emplace_back(testing::byte_character(static_cast<uint8_t>(text[start])));
+    if (pre.ignore_merges && ids.contains(whole)) parts = {whole};
+    while (true) {
+      size_t best = merges.size(), place = 0;
+      for (size_t i = 0; i + 1 < parts.size(); ++i) {
+        const auto rank = ranks.find({parts[i], parts[i + 1]});
+        if (rank != ranks.end() && rank->second < best) {
+          best = rank->second;
+          place = i;
+        }
+      }
+      if (best == merges.size()) break;
+      parts[place] += parts[place + 1];
+      parts.erase(parts.begin() + static_cast<ptrdiff_t>(place) + 1);
+    }
+    for (const std::string& part : parts) output.push_back(ids.at(part));
+  }
+  return output;
+}
+
+TEST(ByteLevel, AgreesWithTheDefinitionInEveryVocabularyOfChance) {
+  std::mt19937 random(6);
+  const std::string letters = "abcde  \n1";
+  for (int round = 0; round < 60; ++round) {
+    VocabularyBuilder builder = small_byte_level();
+    std::vector<std::string> parts;
+    for (const char c : letters) parts.push_back(testing::byte_character(c));
+    for (int i = 0; i < 60; ++i) {
+      const std::string left = parts[random() % parts.size()];
+      const std::string right = parts[random() % parts.size()];
+      const auto& known = builder.tokens;
+      if (std::find(known.begin(), known.end(), left + right) == known.end()) {
+        parts.push_back(left + right);
+        builder.add(left + right);
+      }
+      builder.merges.push_back(left + " " + right);
+    }
+    const char* name = round % 3 == 0 ? "gpt-2" : round % 3 == 1 ? "llama-bpe" : "starcoder";
+    const Metadata metadata = builder.byte_level(name);
+    const auto tokenizer = make_tokenizer(metadata);
+    const PreTokenizer pre = find_pre_tokenizer(name);
+    for (int text_number = 0; text_number < 12; ++text_number) {
+      std::string text;
+      for (size_t i = 0; i < random() % 300; ++i) text += letters[random() % letters.size()];
+      ASSERT_EQ(tokenizer->encode(text), slow_encode(metadata, pre, text)) << name << text;
+    }
+  }
+}
+
+TEST(ByteLevel, EveryPreTokenizerGivesAnyTextBack) {
+  std::mt19937 random(7);
+  for (const std::string_view name : pre_tokenizer_names()) {
+    if (find_pre_tokenizer(name).raw_text) continue;
+    const auto tokenizer = make(small_byte_level(), std::string(name));
+    for (int round = 0; round < 40; ++round) {
+      std::string text;
+      for (size_t i = 0; i < random() % 60; ++i) {
+        const uint32_t c = random() % 0x110000;
+        if (round % 2 == 0) {
+          text += static_cast<char>(c);
+        } else {
+          append_utf8(text, c % 3 == 0 ? c % 0x250 : c >= 0xD800 && c < 0xE000 ? ' ' : c);
+        }
+      }
+      ASSERT_EQ(tokenizer->decode(tokenizer->encode(text)), text) << name;
     }
   }
 }

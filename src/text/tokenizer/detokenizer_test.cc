@@ -39,11 +39,47 @@ TEST(StreamingDetokenizer, DropsTheFirstSpaceOnlyAtTheTextsStart) {
   EXPECT_EQ(starting.push(267), " abc");
 }
 
+TEST(StreamingDetokenizer, ShowsSpecialTokensOnlyOnRequest) {
+  auto builder = small_byte_level();
+  const TokenId control = builder.add("<|end|>", TokenType::kControl);
+  const TokenId user = builder.add("<tag>", TokenType::kUserDefined);
+  const auto tokenizer = make_tokenizer(builder.byte_level("gpt-2"));
+  StreamingDetokenizer hiding(*tokenizer), showing(*tokenizer, false, true);
+  EXPECT_EQ(hiding.push(control), "");
+  EXPECT_EQ(hiding.push(user), "<tag>");
+  EXPECT_EQ(showing.push(control), "<|end|>");
+  // A character that a special token interrupts is broken where that token shows.
+  hiding.push(0xC3);
+  showing.push(0xC3);
+  EXPECT_EQ(hiding.push(control), "");
+  EXPECT_EQ(hiding.push(0xA9), "é");
+  EXPECT_EQ(showing.push(control), "\uFFFD<|end|>");
+}
+
+TEST(StreamingDetokenizer, NeitherLosesNorDoublesSpaces) {
+  const auto tokenizer = make_tokenizer(small_sentencepiece().sentencepiece());
+  std::mt19937 random(5);
+  for (int round = 0; round < 500; ++round) {
+    std::string text;
+    for (size_t i = 0; i < random() % 30; ++i) text += " \nab\t"[random() % 5];
+    StreamingDetokenizer stream(*tokenizer, true);
+    std::string streamed;
+    for (const TokenId id : tokenizer->encode(text, {.add_special = true}))
+      streamed += stream.push(id);
+    ASSERT_EQ(streamed + stream.finish(), text);
+  }
+}
+
 TEST(StreamingDetokenizer, EqualsDecodeForAnyTokens) {
   std::mt19937 random(4);
   const auto byte_level = make_tokenizer(small_byte_level().byte_level("gpt-2"));
   const auto sentencepiece = make_tokenizer(small_sentencepiece().sentencepiece());
-  for (const Tokenizer* tokenizer : {byte_level.get(), sentencepiece.get()}) {
+  const auto unigram = make_tokenizer(testing::small_unigram().plain("t5"));
+  const auto word_piece = make_tokenizer(testing::small_word_piece().plain("bert"));
+  const auto rwkv = make_tokenizer(testing::small_rwkv().plain("rwkv"));
+  const auto plamo2 = make_tokenizer(testing::small_plamo2().plain("plamo2"));
+  for (const Tokenizer* tokenizer : {byte_level.get(), sentencepiece.get(), unigram.get(),
+                                     word_piece.get(), rwkv.get(), plamo2.get()}) {
     for (int round = 0; round < 2000; ++round) {
       std::vector<TokenId> ids;
       if (round % 2 == 0) {

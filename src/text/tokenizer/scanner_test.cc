@@ -62,6 +62,20 @@ TEST(Scanner, CutsAsItsPatternSays) {
   for (size_t i = 1; i < seen.size(); ++i) EXPECT_TRUE(seen[i]) << "scanner " << i;
 }
 
+// Anything that looks again at what it has read would take hours for these.
+TEST(Scanner, ReadsAMegabyteOfAnythingOnce) {
+  for (size_t number = 1; number < 16; ++number) {
+    for (const char* unit : {"a", "A", " ", "\n", "1", "'", "é", "éA", " \n", "\u0301", "🚀",
+                             "\xFF", "中", ".", "a'", "\u00A0"}) {
+      std::string text;
+      while (text.size() < 1 << 20) text += unit;
+      std::vector<size_t> ends;
+      scan(static_cast<Scanner>(number), text + "x", 0, ends);
+      ASSERT_EQ(ends.back(), text.size() + 1);
+    }
+  }
+}
+
 TEST(Scanner, TakesCasesOfLettersAsPatternsWithoutCategoriesDo) {
   const auto words = [](Scanner scanner, std::string_view text) {
     std::vector<size_t> ends;
