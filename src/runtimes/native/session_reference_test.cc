@@ -151,7 +151,7 @@ TEST(SessionLoad, TemplateOfTheFileIsUsed) {
   request.options.sampling.temperature = 0;
   request.options.max_tokens = static_cast<int32_t>(expected.ids.size());
   ASSERT_NE(session->chat_template(), nullptr);
-  EXPECT_EQ(session->render(request), "<s>" + expected.prompt);
+  EXPECT_EQ(session->render(request).prompt, "<s>" + expected.prompt);
   std::string text;
   session->chat(request, [&](const GenerationPiece& piece) { text += piece.text; });
   EXPECT_EQ(text, expected.text);
