@@ -79,7 +79,10 @@ class ExitCodes(unittest.TestCase):
         self.check(2, "generate", any_model(), "x", "--raw", says="bogus", env=env)
 
     def test_a_directory_is_no_model(self):
-        self.check(1, "show", "/", says="directory")
+        for command in ["run", "generate", "bench"]:
+            self.check(1, command, "/", says="directory")
+        for command in ["show", "tokenize"]:  # these also take the folder of a tokenizer
+            self.check(3, command, "/", says="neither a tokenizer.json")
 
 
 class Pipes(unittest.TestCase):
