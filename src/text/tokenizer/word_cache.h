@@ -42,7 +42,7 @@ class WordCache {
  public:
   /// Longer words, and those of more tokens, are not kept.
   static constexpr size_t kMaxBytes = 15;
-  static constexpr size_t kMaxTokens = 3;
+  static constexpr size_t kMaxTokens = 7;
 
   struct Entry {
     word_cache_detail::Key key{};
@@ -50,9 +50,10 @@ class WordCache {
     uint32_t count = 0;
   };
 
-  /// For a text of this size: up to 16384 entries, 512 KiB, which an L2 cache holds.
+  /// For a text of this size: up to 65536 entries of 48 bytes. More than an L2 cache holds, but a
+  /// miss costs less than merging: 31 MB/s of English against 24 with 16384 (Llama 3's vocabulary).
   explicit WordCache(size_t text_size)
-      : entries_(std::bit_ceil(std::clamp<size_t>(text_size / 16, 16, 16384))),
+      : entries_(std::bit_ceil(std::clamp<size_t>(text_size / 16, 16, 65536))),
         shift_(64 - std::countr_zero(entries_.size())) {}
 
   /// Appends the tokens of `text.substr(start, length)`, which `encode` appends to `output` where
