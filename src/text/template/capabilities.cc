@@ -223,18 +223,21 @@ void Prober::probe_tools() {
   if (!found_.calls) return;
   const bool as_string = found_.arguments == ArgumentForm::kString;
   const Text null_content = render({user, call_turn(1, as_string, nullptr)}, tools);
-  // "None" is what Python makes of it.
   const Text empty_content = render({user, call_turn(1, as_string, "")}, tools);
-  found_.null_content = contains(null_content, kNames[0]) && null_content == empty_content;
-  const Text two = render({user, call_turn(2, as_string, "")}, tools);
-  const size_t first = two ? two->rfind(kNames[0]) : std::string::npos;
-  found_.parallel_calls = first != std::string::npos &&
-                          two->find("quzvalue", two->find("quzvalue") + 1) != std::string::npos;
+  found_.empty_content = contains(empty_content, "quzvalue");
+  // "None" is what Python makes of it.
+  found_.null_content =
+      contains(null_content, "quzvalue") &&
+      (found_.empty_content ? null_content == empty_content : !contains(null_content, "None"));
+  const json::value content = found_.empty_content ? json::value("") : json::value(nullptr);
+  const Text two = render({user, call_turn(2, as_string, content)}, tools);
+  found_.parallel_calls =
+      two && two->find("quzvalue", two->find("quzvalue") + 1) != std::string::npos;
   json::object result = message("tool", kResult);
   result["tool_call_id"] = kIds[0];
   result["name"] = kNames[0];
   found_.tool_results =
-      contains(render({user, call_turn(1, as_string, ""), result}, tools), kResult);
+      contains(render({user, call_turn(1, as_string, content), result}, tools), kResult);
 }
 
 /// Whether earlier calls are rendered, and from what form of their arguments.
@@ -321,6 +324,7 @@ void Prober::probe_reasoning() {
     json::object plain = message("assistant", kAnswer);
     plain[field] = kThought;
     json::object call = call_turn(1, as_string, "");
+    if (!found_.empty_content) call["content"] = nullptr;
     call[field] = kThought;
     Extras tools;
     tools.tools = true;
@@ -413,6 +417,7 @@ json::object capabilities_to_json(const TemplateCapabilities& found) {
   object["tool_results"] = found.tool_results;
   object["arguments"] = argument_form_name(found.arguments);
   object["null_content"] = found.null_content;
+  object["empty_content"] = found.empty_content;
   object["thinking"] = nullptr;
   if (found.thinking) {
     json::array levels;

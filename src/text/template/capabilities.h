@@ -57,6 +57,7 @@ struct TemplateCapabilities {
   bool calls = false;           // of earlier assistant's turns
   bool parallel_calls = false;  // more than one in a turn
   bool null_content = false;    // beside calls, content may be null
+  bool empty_content = false;   // and it may be ""
   ArgumentForm arguments = ArgumentForm::kEither;
   bool tool_results = false;
 

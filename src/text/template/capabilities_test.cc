@@ -193,6 +193,23 @@ TEST(Conversation, CallsTakeTheTemplatesForm) {
             ErrorCode::kInvalidArgument);
 }
 
+TEST(Conversation, EmptyContentBesideCallsTakesTheTemplatesForm) {
+  const TemplateCapabilities can = probe(
+      "{% for m in messages %}{% if m.content is none %}{% for c in m.tool_calls %}"
+      "{{ c.function | tojson }}{% endfor %}{% else %}{{ m.content }}{% endif %}"
+      "{% endfor %}");
+  EXPECT_TRUE(can.calls);
+  EXPECT_TRUE(can.parallel_calls);
+  EXPECT_TRUE(can.null_content);
+  EXPECT_FALSE(can.empty_content);
+  const std::string call = R"("tool_calls":[{"type":"function","function":{"name":"f",)"
+                           R"("arguments":{}}}]}])";
+  EXPECT_EQ(adapted(can, R"([{"role":"assistant","content":"",)" + call),
+            R"([{"role":"assistant","content":null,)" + call);
+  EXPECT_EQ(adapted(can, R"([{"role":"assistant","content":null}])"),
+            R"([{"role":"assistant","content":""}])");
+}
+
 TEST(Conversation, WhatCannotBeSavedIsRefused) {
   const TemplateCapabilities can = probe(kPlain);
   const json::array tools{json::object{{"type", "function"}}};

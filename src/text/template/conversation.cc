@@ -91,9 +91,14 @@ class Adapter {
   /// Content as the template takes it: a string, unless it takes parts.
   void set_content(json::object& message, size_t index) {
     json::value& content = message["content"];
-    if (content.is_null()) {
-      const bool may_stay = can_.null_content && message.contains("tool_calls");
-      if (!may_stay) content = "";
+    const bool has_calls = can_.calls && message.contains("tool_calls");
+    const bool is_empty =
+        content.is_null() || (content.is_string() && content.get_string().empty());
+    if (is_empty) {
+      // Beside calls it is what the template takes; elsewhere null would be written out.
+      const bool may_stay = content.is_null() ? can_.null_content : can_.empty_content;
+      if (!has_calls) content = "";
+      if (has_calls && !may_stay) content = can_.null_content ? json::value(nullptr) : "";
       return;
     }
     if (content.is_string()) return;

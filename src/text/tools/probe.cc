@@ -159,6 +159,7 @@ class Prober {
   const ChatTemplate& template_;
   const ProbeOptions& options_;
   ToolFormat format_;
+  bool documents_are_none_ = true;        // else they are not defined
   std::string prompt_, thinking_prompt_;  // up to the assistant's turn
   Text answered_;                         // with a plain answer
   size_t header_ = 0;                     // where the assistant's turn begins, behind its role
@@ -169,7 +170,7 @@ Text Prober::render(json::array messages, bool generation_prompt, bool think) co
   json::object context;
   context["messages"] = std::move(messages);
   context["tools"] = json::array{tool(kNames[0]), tool(kNames[1])};
-  context["documents"] = nullptr;
+  if (documents_are_none_) context["documents"] = nullptr;
   context["add_generation_prompt"] = generation_prompt;
   context["bos_token"] = options_.bos_token;
   context["eos_token"] = options_.eos_token;
@@ -218,18 +219,32 @@ Text Prober::render_turn(const json::object& message, bool think) const {
 void Prober::render_basics() {
   const json::object user{{"role", "user"}, {"content", kUser}};
   const json::object answer{{"role", "assistant"}, {"content", kAnswer}};
+  documents_are_none_ = render({user}, true, false).has_value();
   prompt_ = behind_user(render({user}, true, false)).value_or("");
-  const Text thinking = behind_user(render({user}, true, true));
-  thinking_prompt_ = thinking.value_or(prompt_);
+  thinking_prompt_ = behind_user(render({user}, true, true)).value_or(prompt_);
   answered_ = render_turn(answer, false);
-  header_ = prompt_.size();
-  for (const Text& text : {answered_, behind_user(render({user, answer, user}, false, false)),
-                           thinking, render_turn(turn({}, 1, false, true), false)}) {
-    if (!text) continue;
-    const size_t same = common_prefix(prompt_, *text);
-    header_ = std::min({header_, before_cut_tag(prompt_, same), before_cut_tag(*text, same)});
+  const std::vector<Text> turns = {answered_,
+                                   behind_user(render({user, answer, user}, false, false)),
+                                   render_turn(turn({}, 1, false, true), false)};
+  const auto agree_until = [](const std::string& a, const std::string& b) {
+    const size_t same = common_prefix(a, b);
+    return std::min(before_cut_tag(a, same), before_cut_tag(b, same));
+  };
+  header_ = agree_until(prompt_, thinking_prompt_);
+  for (const Text& text : turns) {
+    if (text) header_ = std::min(header_, agree_until(prompt_, *text));
   }
   if (!answered_) return;
+  // Where a prompt has more before the assistant's role than turns have, its end tells.
+  size_t same = answered_->size();
+  for (const Text& text : turns) {
+    if (text) same = std::min(same, agree_until(*answered_, *text));
+  }
+  if (same > header_) {
+    const std::string_view rest =
+        trim_space(std::string_view(*answered_).substr(header_, same - header_));
+    if (!rest.empty() && trim_space(prompt_).ends_with(rest)) header_ = same;
+  }
   const size_t at = answered_->rfind(kAnswer);
   if (at != std::string::npos) turn_end_ = answered_->substr(at + kAnswer.size());
 }
@@ -459,7 +474,14 @@ bool Prober::read_named(const std::string& one, const std::string& two, size_t n
       two.compare(0, payload_end, one, 0, payload_end) == 0) {
     between = two.substr(payload_end, second - payload_end);
   }
-  set_markers(mark_ids(one.substr(0, name)), mark_ids(between), one.substr(payload_end));
+  // Some templates close the section behind the second call only.
+  std::string after = one.substr(payload_end);
+  if (!between.empty() && format_.syntax == CallSyntax::kNamedJson) {
+    const size_t brace = two.find('{', second);
+    const size_t length = brace == std::string::npos ? 0 : json_length(two, brace);
+    if (length > 0) after = two.substr(brace + length);
+  }
+  set_markers(mark_ids(one.substr(0, name)), mark_ids(between), after);
   std::string& head = format_.call_head;
   if (head.empty()) return false;
   const std::vector<std::string> tags = split_tags(head);

@@ -97,11 +97,15 @@ inline std::optional<std::string> render(const ChatTemplate& chat_template,
                        {"documents", nullptr},    {"add_generation_prompt", generation_prompt},
                        {"bos_token", "<s>"},      {"eos_token", "</s>"},
                        {"enable_thinking", true}, {"thinking", true}};
-  try {
-    return chat_template.render(context);
-  } catch (const Error&) {
-    return std::nullopt;
+  for (const bool documents_are_none : {true, false}) {
+    if (!documents_are_none) context.erase("documents");
+    try {
+      return chat_template.render(context);
+    } catch (const Error&) {
+      // Such a conversation is refused, or its form.
+    }
   }
+  return std::nullopt;
 }
 
 /// What the model would have written, and what stands before it.
