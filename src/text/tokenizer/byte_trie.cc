@@ -8,10 +8,28 @@
 
 namespace omg {
 
-ByteTrie::ByteTrie(std::vector<Entry> entries) {
-  std::erase_if(entries, [](const Entry& entry) { return entry.text.empty(); });
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const Entry& a, const Entry& b) { return a.text < b.text; });
+namespace {
+
+/// By text; of equal texts in the order given.
+std::vector<ByteTrie::Entry> sorted(const std::vector<ByteTrie::Entry>& entries) {
+  std::vector<uint32_t> order;
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i].text.empty()) order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    const int compared = entries[a].text.compare(entries[b].text);
+    return compared != 0 ? compared < 0 : a < b;
+  });
+  std::vector<ByteTrie::Entry> result;
+  result.reserve(order.size());
+  for (const uint32_t i : order) result.push_back(entries[i]);
+  return result;
+}
+
+}  // namespace
+
+ByteTrie::ByteTrie(const std::vector<Entry>& unsorted) {
+  const std::vector<Entry> entries = sorted(unsorted);
   struct Range {
     uint32_t begin, end;  // entries whose texts go through the node
   };

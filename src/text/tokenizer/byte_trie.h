@@ -24,7 +24,7 @@ class ByteTrie {
   static constexpr Node kNone = UINT32_MAX;
 
   /// Of equal texts the last entry counts. Empty texts are left out.
-  explicit ByteTrie(std::vector<Entry> entries);
+  explicit ByteTrie(const std::vector<Entry>& entries);
 
   /// The node after `byte`, or kNone.
   Node step(Node node, uint8_t byte) const;

@@ -60,7 +60,7 @@ class Plamo2Tokenizer final : public TokenizerBase {
       const auto id = static_cast<TokenId>(i);
       if (vocabulary_.type(id) != TokenType::kByte) entries.push_back({vocabulary_.text(id), id});
     }
-    return ByteTrie(std::move(entries));
+    return ByteTrie(entries);
   }
 
   void encode_plain(std::string_view text, bool after_special,

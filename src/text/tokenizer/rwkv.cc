@@ -41,7 +41,7 @@ ByteTrie make_trie(const Vocabulary& vocabulary) {
     const auto id = static_cast<TokenId>(i);
     entries.push_back({texts.emplace_back(unescape(vocabulary.text(id))), id});
   }
-  return ByteTrie(std::move(entries));
+  return ByteTrie(entries);
 }
 
 class RwkvTokenizer final : public TokenizerBase {

@@ -63,12 +63,12 @@ TEST(Scanner, CutsAsItsPatternSays) {
 }
 
 // Anything that looks again at what it has read would take hours for these.
-TEST(Scanner, ReadsAMegabyteOfAnythingOnce) {
+TEST(Scanner, ReadsLongRunsOfAnythingOnce) {
   for (size_t number = 1; number < 16; ++number) {
     for (const char* unit : {"a", "A", " ", "\n", "1", "'", "é", "éA", " \n", "\u0301", "🚀",
                              "\xFF", "中", ".", "a'", "\u00A0"}) {
       std::string text;
-      while (text.size() < 1 << 20) text += unit;
+      while (text.size() < 1 << 18) text += unit;
       std::vector<size_t> ends;
       scan(static_cast<Scanner>(number), text + "x", 0, ends);
       ASSERT_EQ(ends.back(), text.size() + 1);

@@ -56,7 +56,7 @@ ByteTrie user_defined(const Vocabulary& vocabulary) {
     if (vocabulary.type(id) == TokenType::kUserDefined)
       entries.push_back({vocabulary.text(id), id});
   }
-  return ByteTrie(std::move(entries));
+  return ByteTrie(entries);
 }
 
 class UnigramTokenizer final : public TokenizerBase {
