@@ -8,6 +8,7 @@
 #include "formats/metadata.h"
 #include "text/tokenizer/tokenizer_base.h"
 #include "text/tokenizer/vocabulary.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace omg::huggingface {
 namespace {
@@ -114,8 +115,11 @@ void AssembledTokenizer::encode_words(std::string_view text, bool at_text_start,
                                       Model::Scratch& scratch, std::vector<TokenId>& output) const {
   Words words(text, at_text_start);
   parts_.splitter.split(words);
-  for (const Words::Range& range : words.ranges())
-    parts_.model.model->encode(words.word(range), scratch, output);
+  WordCache cache(words.ranges().size() * 8);
+  for (const Words::Range& range : words.ranges()) {
+    cache.append(words.text(), range.start, range.end - range.start, output,
+                 [&] { parts_.model.model->encode(words.word(range), scratch, output); });
+  }
 }
 
 void AssembledTokenizer::check(TokenId token) const {

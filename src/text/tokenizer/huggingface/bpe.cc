@@ -13,6 +13,7 @@
 #include "text/tokenizer/space_mark.h"
 #include "text/tokenizer/tokenizer_base.h"
 #include "text/tokenizer/vocabulary.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace omg::huggingface {
 namespace {
@@ -90,11 +91,16 @@ void Bpe::index_words() {
     const size_t start = word_bytes_.size();
     size_t position = 0;
     while (position < text.size()) {
-      const DecodedCodePoint point = decode_utf8(text, position);
-      const int byte = point.valid ? byte_alphabet().byte_of(point.value) : -1;
-      if (byte < 0) break;
+      // The alphabet's characters have one byte or two; texts are UTF-8.
+      uint32_t point = static_cast<uint8_t>(text[position++]);
+      if (point >= 0xC0 && point < 0xE0 && position < text.size())
+        point = (point & 0x1F) << 6 | (text[position++] & 0x3F);
+      const int byte = byte_alphabet().byte_of(point);
+      if (byte < 0) {
+        position = 0;
+        break;
+      }
       word_bytes_ += static_cast<char>(byte);
-      position += point.size;
     }
     if (position == text.size() && start < word_bytes_.size()) {
       entries.push_back({std::string_view(word_bytes_).substr(start), id});
@@ -123,11 +129,13 @@ bool Bpe::find_independence(const std::vector<MergeRule>& rules) const {
 
 void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<TokenId>& output) const {
   if (!words_independent_) return encode_word(word, scratch, output);
+  WordCache cache(word.size());
   for (size_t start = 0; start < word.size();) {
     size_t inside = start;
     while (word.substr(inside, kSpaceMark.size()) == kSpaceMark) inside += kSpaceMark.size();
     const size_t end = std::min(word.find(kSpaceMark, inside), word.size());
-    encode_word(word.substr(start, end - start), scratch, output);
+    cache.append(word, start, end - start, output,
+                 [&] { encode_word(word.substr(start, end - start), scratch, output); });
     start = end;
   }
 }

@@ -13,6 +13,7 @@
 #include "text/tokenizer/huggingface/pattern.h"
 #include "text/tokenizer/huggingface/scripts.h"
 #include "text/tokenizer/huggingface/unicode.h"
+#include "text/tokenizer/scanner.h"
 #include "text/tokenizer/space_mark.h"
 
 namespace omg::huggingface {
@@ -23,6 +24,26 @@ constexpr size_t kMaxDepth = 8;
 
 constexpr std::string_view kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+/// Published expressions that have a scanner.
+struct KnownExpression {
+  std::string_view text;
+  Scanner scanner;
+  bool covers_all;        // every text is matches side by side
+  bool has_contractions;  // without regard to case
+};
+constexpr KnownExpression kKnown[] = {
+    {kGpt2, Scanner::kGpt2, true, false},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     Scanner::kLlama3, true, true},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     Scanner::kQwen2, true, true},
+    {R"(\p{N})", Scanner::kEachNumber, false, false},
+    {R"(\p{N}{1,3})", Scanner::kNumberTriples, false, false},
+    {R"(\p{N}+)", Scanner::kNumbers, false, false},
+};
 
 enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
@@ -98,6 +119,37 @@ class SplitStep final : public WordStep {
   const std::unique_ptr<Pattern> pattern_;
   const Behavior behavior_;
   const bool invert_;
+};
+
+/// Cuts at every match of an expression that has a scanner.
+class ScanStep final : public WordStep {
+ public:
+  explicit ScanStep(const KnownExpression& known, const JsonNode& node) : scanner_(known.scanner) {
+    if (known.has_contractions)
+      slow_ = std::make_unique<SplitStep>(make_regular_expression(known.text, node),
+                                          Behavior::kIsolated, false);
+  }
+
+  void apply(Words& words) const override {
+    // Without regard to case, Oniguruma takes U+017F for an s; the scanners do not.
+    if (slow_ && words.text().find("'\u017F") != std::string_view::npos) return slow_->apply(words);
+    std::vector<Words::Range> ranges;
+    std::vector<size_t> ends;
+    for (const Words::Range& range : words.ranges()) {
+      ends.clear();
+      scan(scanner_, words.word(range), range.start, ends);
+      size_t start = range.start;
+      for (const size_t end : ends) {
+        if (start < end) ranges.push_back({start, end});
+        start = end;
+      }
+    }
+    words.set_ranges(std::move(ranges));
+  }
+
+ private:
+  const Scanner scanner_;
+  std::unique_ptr<SplitStep> slow_;
 };
 
 /// Cuts at characters of a kind, each a delimiter of its own.
@@ -294,12 +346,24 @@ void add_characters(Steps& steps, std::function<bool(uint32_t)> test, Behavior b
   steps.push_back(std::make_unique<CharacterStep>(std::move(test), behavior));
 }
 
+/// Cuts at the matches of `expression`, with a scanner where there is one.
+void add_expression(std::string_view expression, const JsonNode& node, Behavior behavior,
+                    bool invert, Steps& steps) {
+  for (const KnownExpression& known : kKnown) {
+    if (expression != known.text) continue;
+    const bool keeps_matches = behavior == Behavior::kRemoved && invert && known.covers_all;
+    if (behavior != Behavior::kIsolated && !keeps_matches) break;
+    steps.push_back(std::make_unique<ScanStep>(known, node));
+    return;
+  }
+  steps.push_back(
+      std::make_unique<SplitStep>(make_regular_expression(expression, node), behavior, invert));
+}
+
 void add_byte_level(const JsonNode& node, bool is_last, Steps& steps) {
   if (node.bool_or("add_prefix_space", true)) steps.push_back(std::make_unique<PrefixSpaceStep>());
-  if (node.bool_or("use_regex", true)) {
-    steps.push_back(std::make_unique<SplitStep>(make_regular_expression(kGpt2, node),
-                                                Behavior::kIsolated, false));
-  }
+  if (node.bool_or("use_regex", true))
+    add_expression(kGpt2, node, Behavior::kIsolated, false, steps);
   steps.push_back(std::make_unique<ByteAlphabetStep>(is_last));
 }
 
@@ -326,9 +390,14 @@ void add_metaspace(const JsonNode& node, Steps& steps) {
 }
 
 void add_split(const JsonNode& node, Steps& steps) {
-  steps.push_back(std::make_unique<SplitStep>(read_pattern(node.get("pattern")),
-                                              read_behavior(node, Behavior::kIsolated),
-                                              node.bool_or("invert", false)));
+  const JsonNode pattern = node.get("pattern");
+  const Behavior behavior = read_behavior(node, Behavior::kIsolated);
+  const bool invert = node.bool_or("invert", false);
+  if (pattern.value().is_object()) {
+    if (const auto expression = pattern.find("Regex"))
+      return add_expression(expression->as_string(), *expression, behavior, invert, steps);
+  }
+  steps.push_back(std::make_unique<SplitStep>(read_pattern(pattern), behavior, invert));
 }
 
 void add_steps(const JsonNode& node, size_t depth, bool is_last, Steps& steps);
