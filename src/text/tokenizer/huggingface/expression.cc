@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "text/tokenizer/huggingface/pattern.h"
+#include "text/tokenizer/huggingface/scripts.h"
 
 namespace omg::huggingface {
 namespace {
@@ -170,6 +171,8 @@ std::string Translator::property(bool negated) {
   for (const auto& [known, category] : kCategories) {
     if (plain == known) written = category;
   }
+  // Of a bare name PCRE2 takes the script's extensions: "。" would be Han.
+  if (is_script(plain)) written.insert(0, "sc:");
   return (negated ? "\\P{" : "\\p{") + written + "}";
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/tokenizer/huggingface/scripts.h"
 
-#include <string_view>
+#include <cctype>
 
 namespace omg::huggingface {
 namespace {
@@ -165,6 +165,20 @@ constexpr std::string_view kScripts[] = {"Latin",
                                          "Zanabazar_Square"};
 
 }  // namespace
+
+bool is_script(std::string_view plain_name) {
+  for (const std::string_view known : {"han", "hiragana", "katakana", "common"}) {
+    if (plain_name == known) return true;
+  }
+  for (const std::string_view script : kScripts) {
+    std::string plain;
+    for (const char c : script) {
+      if (c != '_') plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+    if (plain == plain_name) return true;
+  }
+  return false;
+}
 
 std::string script_runs_expression() {
   std::string expression =

@@ -325,10 +325,16 @@ SentencePieceModel parse_sentencepiece(std::string_view bytes, const std::string
   return model;
 }
 
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const SentencePieceModel& model,
+                                                        const Settings& settings,
+                                                        const std::string& what) {
+  return make_tokenizer(Conversion(model, settings, what).run());
+}
+
 std::unique_ptr<Tokenizer> read_sentencepiece(const TokenizerFile& file, const Settings& settings) {
   const auto bytes = open_file(file.path, kMaxFile);
   const SentencePieceModel model = parse_sentencepiece(text_of(*bytes), file.path);
-  return make_tokenizer(Conversion(model, settings, file.path).run());
+  return make_sentencepiece_tokenizer(model, settings, file.path);
 }
 
 }  // namespace omg::huggingface

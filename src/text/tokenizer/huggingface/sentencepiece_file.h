@@ -40,6 +40,11 @@ struct SentencePieceModel {
 /// type lies or a piece is no text; Error(kLimitExceeded) for too many pieces.
 SentencePieceModel parse_sentencepiece(std::string_view bytes, const std::string& what);
 
+/// The tokenizer of a model, with what `settings` say beside it. Error(kUnsupported) saying what of
+/// it is not known here.
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(const SentencePieceModel& model,
+                                                        const Settings& settings,
+                                                        const std::string& what);
 /// The tokenizer of the file, with what `settings` say beside it.
 std::unique_ptr<Tokenizer> read_sentencepiece(const TokenizerFile& file, const Settings& settings);
 
