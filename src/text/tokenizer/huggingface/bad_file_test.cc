@@ -122,12 +122,12 @@ TEST(BadTokenizerJson, TheRest) {
   expect_corrupt(
       with(R"("normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////w=="})"),
       "precompiled_charsmap");
-  for (
-      const char* what :
-      {R"("post_processor": {"type": "X"})", R"("decoder": {"type": "CTC"})",
-       R"("post_processor": {"type": "TemplateProcessing", "special_tokens": {}, "single": []})",
-       R"("decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteLevel"}]})",
-       R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(?:(?:(?:a{99}){99}){99}){99}"}})"}) {
+  for (const char* what :
+       {R"("post_processor": {"type": "X"})", R"("decoder": {"type": "CTC"})",
+        R"("post_processor": {"type": "TemplateProcessing", "special_tokens": {}, "single": []})",
+        R"("decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteLevel"}]})",
+        R"("pre_tokenizer": {"type": "Split",
+                             "pattern": {"Regex": "(?:(?:(?:a{99}){99}){99}){99}"}})"}) {
     EXPECT_EQ(fail_with(with(what)).code, ErrorCode::kUnsupported) << what;
   }
   std::string deep = R"({"type": "Sequence", "decoders": []})";
