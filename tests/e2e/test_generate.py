@@ -181,5 +181,24 @@ class Chat(unittest.TestCase):
         self.assertIn(b"thinking", done.stderr)
 
 
+class Logging(unittest.TestCase):
+    def run_with(self, level):
+        env = environment(OMG_LOG=level)
+        return omg("generate", any_model(), "Once", "--raw", "--max-tokens", "3", env=env)
+
+    def test_says_what_it_did_when_asked(self):
+        lines = self.run_with("debug").stderr.decode()
+        self.assertRegex(lines, r"T[\d:.]+Z info loaded .* threads, context of \d+ tokens, weights")
+        self.assertRegex(lines, r"debug answered in .*: \d+ prompt tokens .* 3 generated, ended by")
+
+    def test_says_nothing_by_default(self):
+        self.assertNotIn(b"loaded", self.run_with("").stderr)
+
+    def test_an_unknown_level_is_a_wrong_use(self):
+        done = self.run_with("loud")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"OMG_LOG=loud", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

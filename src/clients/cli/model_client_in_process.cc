@@ -2,7 +2,11 @@
 //
 // The model client that needs no daemon: a session of runtimes/native in this process. The one file
 // of the commands that knows the session.
+#include <fmt/format.h>
+
 #include "base/error.h"
+#include "base/log.h"
+#include "clients/cli/format.h"
 #include "clients/cli/model_client.h"
 #include "clients/cli/model_path.h"
 #include "runtimes/native/session.h"
@@ -36,10 +40,13 @@ GenerateOptions to_generate_options(const Parameters& parameters,
 
 class InProcessClient : public ModelClient {
  public:
-  InProcessClient(std::string model, std::unique_ptr<Session> session)
+  InProcessClient(std::string model, std::unique_ptr<Session> session, Log log)
       : model_(std::move(model)),
         session_(std::move(session)),
-        load_duration_(session_->load_duration()) {}
+        log_(std::move(log)),
+        load_duration_(session_->load_duration()) {
+    log_load();
+  }
 
   const std::string& model() const override { return model_; }
   std::optional<std::string> chat_template() const override {
@@ -100,23 +107,47 @@ class InProcessClient : public ModelClient {
     statistics.prompt_duration = result.prompt_duration;
     statistics.generation_duration = result.generation_duration;
     statistics.warnings = result.warnings;
+    if (log_.writes(LogLevel::kDebug)) {
+      log_.write(
+          LogLevel::kDebug,
+          fmt::format("answered in {}: {} prompt tokens ({} computed before), {} generated, "
+                      "ended by {}",
+                      format_duration(result.total_duration), result.prompt_tokens,
+                      result.cached_tokens, result.generated_tokens, statistics.finish_reason));
+    }
     return statistics;
+  }
+
+  void log_load() const {
+    if (!log_.writes(LogLevel::kInfo)) return;
+    Engine& engine = session_->engine();
+    const MemoryUse memory = engine.memory_use();
+    log_.write(
+        LogLevel::kInfo,
+        fmt::format("loaded {} in {}: {}, {} threads, context of {} tokens, weights {}, "
+                    "cache {}, working memory {}",
+                    model_, format_duration(load_duration_), isa_name(engine.isa()),
+                    engine.threads(), engine.context_length(), format_bytes(memory.weights_bytes),
+                    format_bytes(memory.kv_bytes), format_bytes(memory.scratch_bytes)));
   }
 
   std::string model_;
   std::unique_ptr<Session> session_;
+  Log log_;
   std::chrono::nanoseconds load_duration_;
 };
 
 }  // namespace
 
 std::unique_ptr<ModelClient> open_model_here(const std::string& model, const LoadOptions& options) {
+  Log log = Log::from_environment();
   EngineOptions engine;
   engine.context_length = options.context_length;
   engine.threads = options.threads;
   engine.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
   engine.on_progress = options.on_progress;
-  return std::make_unique<InProcessClient>(model, Session::load(resolve_model_path(model), engine));
+  return std::make_unique<InProcessClient>(model, Session::load(resolve_model_path(model), engine),
+                                           std::move(log));
 }
 
 }  // namespace omg::cli
