@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "text/template/markup.h"
 #include "text/template/methods.h"
 #include "text/template/operations.h"
 #include "text/template/text.h"
@@ -121,7 +122,7 @@ bool find_item(Runtime& runtime, const Value& value, const Value& key, Value& ou
   if (value.is_string()) {
     const int64_t size = length(runtime, value);
     const int64_t index = item_index(key.as_int(), size);
-    if (index >= 0) out = character_at(runtime, value.string(), index);
+    if (index >= 0) out = keep_markup(value, character_at(runtime, value.string(), index));
     return index >= 0;
   }
   if (value.is_sequence()) {
@@ -320,7 +321,9 @@ Value slice(Runtime& runtime, const Value& value, const Value& start, const Valu
     runtime.fail("'" + std::string(type_name(value)) + "' object cannot be sliced");
   }
   const SliceBounds bounds = slice_bounds(runtime, length(runtime, value), start, stop, step);
-  if (value.is_string()) return slice_text(runtime, value.string(), bounds);
+  if (value.is_string()) {
+    return keep_markup(value, slice_text(runtime, value.string(), bounds));
+  }
   if (value.is(Kind::kRange)) {
     const RangeObject& range = value.range();
     // Between fewer than two numbers the step does not matter, and the product might overflow.

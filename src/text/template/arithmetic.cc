@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "text/template/markup.h"
 #include "text/template/number_text.h"
 #include "text/template/operations.h"
 
@@ -141,10 +142,16 @@ Value number_binary(Runtime& runtime, BinaryOperator operation, const Value& a, 
 
 Value concatenate(Runtime& runtime, const Value& a, const Value& b) {
   if (a.is_string()) {
+    const bool is_markup = a.is_markup() || b.is_markup();
     TextBuilder out(runtime);
-    out.append(a.text());
-    out.append(b.text());
-    return out.take_value();
+    for (const Value* text : {&a, &b}) {
+      if (is_markup && !text->is_markup()) {
+        append_escaped(out, text->text());
+      } else {
+        out.append(text->text());
+      }
+    }
+    return is_markup ? out.take_value().as_markup() : out.take_value();
   }
   ListBuilder out(runtime);
   out.reserve(a.items().size() + b.items().size());
@@ -158,7 +165,7 @@ Value repeat(Runtime& runtime, const Value& sequence, int64_t count) {
   if (sequence.is_string()) {
     TextBuilder out(runtime);
     out.append(times, sequence.text());
-    return out.take_value();
+    return keep_markup(sequence, out.take_value());
   }
   ListBuilder out(runtime);
   const size_t size = sequence.items().size();
@@ -196,7 +203,8 @@ Value binary(Runtime& runtime, BinaryOperator operation, const Value& a, const V
     if (b_repeats && a.is_integral()) return repeat(runtime, b, a.as_int());
   }
   if (operation == BinaryOperator::kModulo && a.is_string()) {
-    return percent_format(runtime, a.text(), b);
+    return a.is_markup() ? format_markup(runtime, a.text(), b)
+                         : percent_format(runtime, a.text(), b);
   }
   fail_operands(runtime, operation, a, b);
 }

@@ -3,6 +3,7 @@
 // Evaluation of expressions.
 #include "base/error.h"
 #include "text/template/evaluator.h"
+#include "text/template/markup.h"
 #include "text/template/methods.h"
 #include "text/template/operations.h"
 
@@ -201,7 +202,8 @@ Value Evaluator::evaluate_method_call(const Call& expression, const Attribute& a
   Arguments arguments;
   evaluate_arguments(expression.arguments, arguments);
   at(expression);
-  return method ? method->call(runtime_, object, arguments) : call(runtime_, callee, arguments);
+  return method ? call_method(runtime_, *method, object, arguments)
+                : call(runtime_, callee, arguments);
 }
 
 void Evaluator::evaluate_arguments(const CallArguments& expressions, Arguments& arguments) {

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "text/template/filters.h"
+#include "text/template/markup.h"
 #include "text/template/methods.h"
 #include "text/template/number_text.h"
 #include "text/template/operations.h"
@@ -53,7 +54,7 @@ Value filter_replace(Runtime& runtime, const Value& input, const Arguments& argu
   const BoundArguments bound(runtime, "replace", arguments, {"old", "new", "count"}, 2);
   const Value old = as_string(runtime, bound[0]);
   const Value with = as_string(runtime, bound[1]);
-  return replace_text(runtime, as_string(runtime, input), old.text(), with.text(),
+  return replace_text(runtime, as_string(runtime, input).as_plain(), old.text(), with.text(),
                       bound.integer_or_none(2, -1));
 }
 
@@ -63,13 +64,16 @@ Value filter_format(Runtime& runtime, const Value& input, const Arguments& argum
   }
   const Value text = as_string(runtime, input);
   if (arguments.named.empty()) {
-    return percent_format(runtime, text.text(), runtime.tuple(arguments.positional));
+    const Value tuple = runtime.tuple(arguments.positional);
+    return text.is_markup() ? format_markup(runtime, text.text(), tuple)
+                            : percent_format(runtime, text.text(), tuple);
   }
   const auto dict = runtime.heap.make<DictObject>();
   for (const auto& [key, value] : arguments.named) {
     dict->set(runtime.heap, runtime.text(key), value);
   }
-  return percent_format(runtime, text.text(), Value(dict));
+  return text.is_markup() ? format_markup(runtime, text.text(), Value(dict))
+                          : percent_format(runtime, text.text(), Value(dict));
 }
 
 bool begins_word(uint32_t c) {
@@ -97,36 +101,25 @@ Value filter_title(Runtime& runtime, const Value& input, const Arguments& argume
   return runtime.text(std::move(result));
 }
 
-void append_escaped(TextBuilder& out, std::string_view text) {
-  out.runtime().work(12 * text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out.append("&amp;");
-        break;
-      case '<':
-        out.append("&lt;");
-        break;
-      case '>':
-        out.append("&gt;");
-        break;
-      case '\'':
-        out.append("&#39;");
-        break;
-      case '"':
-        out.append("&#34;");
-        break;
-      default:
-        out.append(c);
-    }
-  }
-}
-
 Value filter_escape(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const BoundArguments bound(runtime, "escape", arguments, {});
-  TextBuilder out(runtime);
-  append_escaped(out, as_string(runtime, input).text());
-  return out.take_value();
+  return escape_string(runtime, as_string(runtime, input));
+}
+
+Value filter_forceescape(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const BoundArguments bound(runtime, "forceescape", arguments, {});
+  return escape_string(runtime, as_string(runtime, input).as_plain());
+}
+
+Value filter_safe(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  const BoundArguments bound(runtime, "safe", arguments, {});
+  return as_string(runtime, input).as_markup();
+}
+
+/// A filter whose result is markup where its input is.
+template <Filter kFilter>
+Value keeping_markup(Runtime& runtime, const Value& input, const Arguments& arguments) {
+  return keep_markup(input, kFilter(runtime, input, arguments));
 }
 
 Value filter_xmlattr(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -457,23 +450,23 @@ struct Row {
 };
 
 constexpr std::array<Row, 21> kFilters = {{
-    {"capitalize", through_method<kCapitalize>},
-    {"center", filter_center},
+    {"capitalize", keeping_markup<through_method<kCapitalize>>},
+    {"center", keeping_markup<filter_center>},
     {"e", filter_escape},
     {"escape", filter_escape},
-    {"forceescape", filter_escape},
+    {"forceescape", filter_forceescape},
     {"format", filter_format},
-    {"indent", filter_indent},
-    {"lower", through_method<kLower>},
+    {"indent", keeping_markup<filter_indent>},
+    {"lower", keeping_markup<through_method<kLower>>},
     {"replace", filter_replace},
-    {"safe", filter_string},
+    {"safe", filter_safe},
     {"string", filter_string},
     {"striptags", filter_striptags},
     {"title", filter_title},
     {"tojson", filter_tojson},
-    {"trim", filter_trim},
-    {"truncate", filter_truncate},
-    {"upper", through_method<kUpper>},
+    {"trim", keeping_markup<filter_trim>},
+    {"truncate", keeping_markup<filter_truncate>},
+    {"upper", keeping_markup<through_method<kUpper>>},
     {"urlencode", filter_urlencode},
     {"wordcount", filter_wordcount},
     {"wordwrap", filter_wordwrap},

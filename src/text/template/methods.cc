@@ -10,6 +10,7 @@
 #include <cmath>
 #include <span>
 
+#include "text/template/markup.h"
 #include "text/template/operations.h"
 
 namespace omg::jinja {
@@ -162,7 +163,7 @@ std::string MethodObject::repr(Runtime&) {
 }
 
 Value MethodObject::call(Runtime& runtime, Arguments& arguments) {
-  return method_.call(runtime, self_, arguments);
+  return call_method(runtime, method_, self_, arguments);
 }
 
 }  // namespace omg::jinja

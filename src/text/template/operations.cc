@@ -214,7 +214,10 @@ void append_repr(TextBuilder& out, const Value& value) {
     case Kind::kFloat:
       return out.append(float_text(value.as_double()));
     case Kind::kString:
-      return append_string_repr(out, value.text());
+      if (!value.is_markup()) return append_string_repr(out, value.text());
+      out.append("Markup(");
+      append_string_repr(out, value.text());
+      return out.append(')');
     case Kind::kList:
       out.append('[');
       append_items(out, value.items());

@@ -32,8 +32,8 @@ bool is_boolean(const Value& value) {
 bool is_defined(const Value& value) {
   return !value.is_undefined();
 }
-bool is_escaped(const Value&) {
-  return false;  // everything is plain text here
+bool is_escaped(const Value& value) {
+  return value.is_markup();
 }
 bool is_false(const Value& value) {
   return value.is(Kind::kBool) && !value.as_bool();

@@ -131,6 +131,10 @@ class Value {
   bool as_bool() const { return integer_ != 0; }
   int64_t as_int() const { return integer_; }
   double as_double() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_); }
+  /// Whether a string is markup (markup.h), and the same string as markup or as a plain one.
+  bool is_markup() const { return is_string() && base_ == Kind::kString; }
+  Value as_markup() const { return with_base(Kind::kString); }
+  Value as_plain() const { return with_base(Kind::kUndefined); }
   StringObject& string() const;
   std::string_view text() const { return string().view(); }
   const std::vector<Value>& items() const;  // of a list or tuple
@@ -149,6 +153,11 @@ class Value {
  private:
   Value(Kind kind, Object* object) : kind_(kind), object_(object) { object_->retain(); }
   bool is_object() const { return kind_ >= Kind::kString; }
+  Value with_base(Kind base) const {
+    Value copy(*this);
+    if (is_string()) copy.base_ = base;
+    return copy;
+  }
 
   Kind kind_;
   Missing missing_ = Missing::kVariable;
