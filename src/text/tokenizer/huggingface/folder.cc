@@ -40,7 +40,8 @@ class Reader {
     }
     if (const auto file = read_json(path_in(folder_, "special_tokens_map.json")))
       read_special(file->root());
-    if (const auto file = read_json(path_in(folder_, "added_tokens.json"))) {
+    // Older than added_tokens_decoder, and often stale beside it.
+    if (const auto file = read_json(path_in(folder_, "added_tokens.json")); file && !has_decoder_) {
       for (const auto& member : file->root().as_object()) {
         AddedToken token;
         token.content = member.key();
@@ -70,9 +71,9 @@ class Reader {
     settings_.tokenizer_class = node.string_or("tokenizer_class", "");
     if (node.find("add_bos_token")) settings_.add_bos = node.get("add_bos_token").as_bool();
     if (node.find("add_eos_token")) settings_.add_eos = node.get("add_eos_token").as_bool();
-    if (node.find("legacy")) settings_.legacy = node.get("legacy").as_bool();
     const auto decoder = node.find("added_tokens_decoder");
     if (!decoder) return;
+    has_decoder_ = true;
     for (const auto& member : decoder->as_object()) {
       const std::string_view key = member.key();
       uint32_t id = 0;
@@ -123,6 +124,7 @@ class Reader {
   const std::string folder_;
   Settings settings_;
   std::unordered_set<std::string> texts_;
+  bool has_decoder_ = false;
 };
 
 }  // namespace

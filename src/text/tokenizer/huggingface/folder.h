@@ -50,7 +50,6 @@ struct Settings {
   std::string tokenizer_class;
   std::optional<std::string> bos, eos, unknown, padding;
   std::optional<bool> add_bos, add_eos;
-  std::optional<bool> legacy;
   /// Tokens with ids, as the folder's files add them; a later one of the same text is left out.
   std::vector<AddedToken> added;
   /// Further texts that are special tokens.

@@ -81,7 +81,7 @@ json::array merges_of_scores(const Tokens& tokens) {
         rules.push_back({id, left->second, right->second});
     }
   }
-  std::stable_sort(rules.begin(), rules.end(), [&](const Rule& a, const Rule& b) {
+  std::sort(rules.begin(), rules.end(), [&](const Rule& a, const Rule& b) {
     if (tokens.scores[a.result] != tokens.scores[b.result])
       return tokens.scores[a.result] > tokens.scores[b.result];
     if (a.result != b.result) return a.result < b.result;

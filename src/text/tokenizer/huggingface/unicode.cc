@@ -41,14 +41,16 @@ int combining_class(int32_t code_point) {
 
 /// Canonical ordering: stable, within each run of characters of a class other than 0.
 void order_marks(std::vector<int32_t>& points) {
+  std::vector<uint64_t> run;  // class, place and character of each, so that none are equal
   for (size_t i = 0; i < points.size(); ++i) {
-    if (combining_class(points[i]) == 0) continue;
-    size_t end = i;
-    while (end < points.size() && combining_class(points[end]) != 0) ++end;
-    std::stable_sort(points.begin() + static_cast<ptrdiff_t>(i),
-                     points.begin() + static_cast<ptrdiff_t>(end),
-                     [](int32_t a, int32_t b) { return combining_class(a) < combining_class(b); });
-    i = end - 1;
+    run.clear();
+    for (size_t end = i; end < points.size() && combining_class(points[end]) != 0; ++end) {
+      run.push_back(static_cast<uint64_t>(combining_class(points[end])) << 56 |
+                    uint64_t{end - i} << 21 | static_cast<uint32_t>(points[end]));
+    }
+    if (run.size() > 1) std::sort(run.begin(), run.end());
+    for (size_t k = 0; k < run.size(); ++k) points[i + k] = static_cast<int32_t>(run[k] & 0x1FFFFF);
+    i += run.size();  // what ended the run needs no order
   }
 }
 
