@@ -21,7 +21,8 @@ setup:
 build: setup
 	@tools/build.sh release
 
-demo: build
+demo: setup
+	@tools/build.sh release ohmygpu make_model
 	@tools/demo.sh "$(MODEL)" "$(PROMPT)"
 
 test: test-release test-asan test-tsan test-fuzz
