@@ -109,7 +109,27 @@ class Bench(unittest.TestCase):
         (result,) = self.bench("-p", 0, "-n", 4, "-d", 40)
         self.assertEqual(result["test"], "tg4 @ d40")
         (result,) = self.bench("-p", 0, "-n", 4, "-b", 5)
-        self.assertEqual(result["batch"], 5)
+        self.assertEqual((result["test"], result["batch"]), ("tg4 x5", 5))
+
+    def test_users_at_once(self):
+        results = self.bench("-p", 24, "-n", 8, "-b", "1,30", "-r", 1)  # not all in one step
+        speeds = {r["test"]: r["tokens_per_second"]["median"] for r in results}
+        expected = [f"{part} x{n}" for n in (1, 30) for part in ("pp24", "tg8", "pp24+tg8")]
+        self.assertEqual(list(speeds), expected)
+        for users in (1, 30):
+            seconds = 24 * users / speeds[f"pp24 x{users}"] + 8 * users / speeds[f"tg8 x{users}"]
+            total = speeds[f"pp24+tg8 x{users}"]
+            self.assertAlmostEqual(total, 32 * users / seconds, delta=total * 1e-6)
+
+    def test_lists_make_every_combination(self):
+        results = self.bench("-p", "4,8", "-n", "0,2", "-d", "0,33", "-r", 1)
+        expected = ["pp4", "pp8", "tg2", "pp4 @ d33", "pp8 @ d33", "tg2 @ d33"]
+        self.assertEqual([r["test"] for r in results], expected)
+        self.assertEqual(results[4]["depth"], 33)
+        for bad in ["x", "4,", "", "-1", "4;5", "1048577", ",".join(["1"] * 65)]:
+            done = omg("bench", any_model(), f"--prompt={bad}")
+            self.assertEqual(done.returncode, 2, bad)
+            self.assertIn(b"--prompt", done.stderr)
 
     def test_the_instruction_set_is_the_forced_one(self):
         env = environment(OMG_CPU_ISA="scalar")

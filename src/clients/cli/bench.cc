@@ -7,11 +7,12 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
-#include <optional>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/hardware.h"
 #include "base/json.h"
+#include "clients/cli/bench_workload.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
@@ -23,12 +24,6 @@
 
 namespace omg::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct Speeds {
   double median = 0;
@@ -44,181 +39,157 @@ Speeds summarize(std::vector<double> speeds) {
   return {median, speeds.front(), speeds.back()};
 }
 
-struct TestResult {
-  std::string test;          // "pp512", "tg64"
-  Speeds tokens_per_second;  // of all sequences together
+/// A line of the results.
+struct Row {
+  BenchTest test;
+  std::vector<double> speeds;  // tokens per second of all sequences together, one a repetition
 };
 
-/// Random tokens, the same in every run (splitmix64).
-class TokenSource {
- public:
-  explicit TokenSource(uint32_t vocab_size) : vocab_size_(vocab_size) {}
-  int32_t next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return static_cast<int32_t>((z ^ (z >> 31)) % vocab_size_);
-  }
-
- private:
-  uint32_t vocab_size_;
-  uint64_t state_ = 0;
-};
-
-/// Sequences of one measurement; freed at its end.
-class Sequences {
- public:
-  Sequences(Engine& engine, uint32_t count) : engine_(engine) {
-    for (uint32_t i = 0; i < count; ++i) ids_.push_back(engine_.create_sequence());
-  }
-  Sequences(const Sequences&) = delete;
-  ~Sequences() {
-    for (const SequenceId id : ids_) engine_.free_sequence(id);
-  }
-  const std::vector<SequenceId>& ids() const { return ids_; }
-
- private:
-  Engine& engine_;
-  std::vector<SequenceId> ids_;
-};
-
-/// Runs `count` random tokens through a sequence; ends with the logits of the last, as a prompt
-/// does.
-void feed(Engine& engine, SequenceId id, uint32_t count, TokenSource& source,
-          const CancellationToken& cancellation) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t& token : tokens) token = source.next();
-  for (size_t begin = 0; begin < count; begin += engine.max_batch_tokens()) {
-    cancellation.throw_if_cancelled();
-    const size_t size = std::min<size_t>(engine.max_batch_tokens(), count - begin);
-    const SequenceChunk chunk{id, std::span(tokens).subspan(begin, size),
-                              begin + size == count ? 1u : 0u};
-    engine.step(std::span(&chunk, 1));
+/// What one run says of a test: the prompt, the generation, and with users both together.
+void add_speeds(const BenchTest& test, const BenchTimes& times, std::vector<Row>& rows) {
+  const auto add = [&rows](const BenchTest& part, double tokens, double seconds) {
+    if (tokens == 0) return;
+    const auto same = [&](const Row& row) { return row.test.name() == part.name(); };
+    auto row = std::find_if(rows.begin(), rows.end(), same);
+    if (row == rows.end()) row = rows.insert(rows.end(), {part, {}});
+    row->speeds.push_back(tokens / seconds);
+  };
+  const double prompt = double(test.prompt) * test.sequences();
+  const double generated = double(test.generate) * test.sequences();
+  add(test.prompt_part(), prompt, times.prompt_seconds);
+  add(test.generation_part(), generated, times.generate_seconds);
+  if (prompt > 0 && generated > 0) {
+    add(test, prompt + generated, times.prompt_seconds + times.generate_seconds);
   }
 }
 
-/// Tokens per second of `batch` prompts, one after another.
-double run_prompts(Engine& engine, uint32_t prompt, uint32_t batch,
-                   const CancellationToken& cancellation) {
-  TokenSource source(engine.vocab_size());
-  const Sequences sequences(engine, batch);
-  const auto start = Clock::now();
-  for (const SequenceId id : sequences.ids()) feed(engine, id, prompt, source, cancellation);
-  return double(prompt) * batch / seconds_since(start);
+/// Reads the file once, so that loading is timed with the page cache warm and says something about
+/// us and not about the disk.
+void warm_page_cache(const ModelFile& file, const CancellationToken& cancellation) {
+  std::vector<char> buffer(size_t{1} << 20);
+  for (const MappedFile& part : file.files()) {
+    std::ifstream stream(part.path(), std::ios::binary);
+    while (stream.read(buffer.data(), static_cast<std::streamsize>(buffer.size()))) {
+      cancellation.throw_if_cancelled();
+    }
+  }
 }
-
-/// Generation in some sequences at once, from `depth` tokens of context on; each run goes on where
-/// the last one ended.
-class Generation {
- public:
-  Generation(Engine& engine, uint32_t batch, uint32_t depth, const CancellationToken& cancellation)
-      : engine_(engine),
-        cancellation_(cancellation),
-        source_(engine.vocab_size()),
-        sequences_(engine, batch),
-        tokens_(batch) {
-    for (uint32_t i = 0; i < batch; ++i) {
-      const SequenceId id = sequences_.ids()[i];
-      feed(engine, id, depth, source_, cancellation);
-      chunks_.push_back({id, std::span<const int32_t>(&tokens_[i], 1), 1});
-    }
-  }
-
-  /// Tokens per second of `count` steps.
-  double run(uint32_t count) {
-    const auto start = Clock::now();
-    for (uint32_t step = 0; step < count; ++step) {
-      cancellation_.throw_if_cancelled();
-      for (int32_t& token : tokens_) token = source_.next();
-      engine_.step(chunks_);
-    }
-    return double(count) * double(tokens_.size()) / seconds_since(start);
-  }
-
- private:
-  Engine& engine_;
-  const CancellationToken& cancellation_;
-  TokenSource source_;
-  const Sequences sequences_;
-  std::vector<int32_t> tokens_;
-  std::vector<SequenceChunk> chunks_;
-};
 
 class BenchCommand : public Command {
  public:
   void define(CLI::App& app) override {
     add_model_argument(app, model_);
-    const auto add = [&](const char* flag, uint32_t& value, int64_t least, int64_t most,
-                         const char* help) {
-      app.add_option(flag, value, help)
-          ->check(whole_number(least, most))
-          ->option_text("N")
-          ->capture_default_str();
+    const auto add = [&](const char* flag, std::vector<uint32_t>& numbers, uint32_t least,
+                         uint32_t most, const char* help) {
+      return app
+          .add_option_function<std::string>(
+              flag,
+              [=, &numbers](const std::string& text) {
+                numbers = parse_numbers(flag, text, least, most);
+              },
+              help)
+          ->option_text("N,...");
     };
-    add("-p,--prompt", prompt_, 0, 1 << 20, "Tokens of the prompt; 0: skip this test");
-    add("-n,--generate", generate_, 0, 1 << 20, "Tokens to generate; 0: skip this test");
-    add("-d,--depth", depth_, 0, 1 << 20, "Tokens in the context before generation is measured");
-    add("-b,--batch", batch_, 1, 1024, "Sequences at once; speeds are of all together");
-    add("-r,--repeat", repeat_, 1, 1000, "Measurements of each test");
+    add("-p,--prompt", prompt_, 0, 1 << 20, "Tokens of the prompt; 0: skip this test")
+        ->default_str("512");
+    add("-n,--generate", generate_, 0, 1 << 20, "Tokens to generate; 0: skip this test")
+        ->default_str("64");
+    add("-d,--depth", depth_, 0, 1 << 20, "Tokens in the context before anything is measured")
+        ->default_str("0");
+    add("-b,--batch", users_, 1, 1024,
+        "Users at once: each brings a prompt of -p tokens and gets -n more; speeds are of all "
+        "together");
+    app.add_option("-r,--repeat", repeat_, "Measurements of each test")
+        ->check(whole_number(1, 1000))
+        ->option_text("N")
+        ->capture_default_str();
     app.add_flag("--json", json_, "Print JSON");
     add_threads_flag(app, threads_);
     add_kv_type_flag(app, kv_type_);
     app.footer(
-        "Each test runs once untimed before it is measured. With -d, generation goes on from run "
-        "to\n"
-        "run.\n"
+        "Each test runs once untimed before it is measured. Without -b, prompt and generation are\n"
+        "measured apart from each other, both from the depth of -d on.\n"
         "Examples:\n"
         "  omg bench model.gguf\n"
-        "  omg bench model.gguf -p 0 -n 64 -b 16 -t 2 --json");
+        "  omg bench model.gguf -p 512,4096 -n 64 -d 0,8192\n"
+        "  omg bench model.gguf -p 128 -n 64 -b 1,4,8,16 --json");
   }
 
   void run(Terminal& terminal) override {
-    if (prompt_ == 0 && generate_ == 0) {
+    const std::vector<BenchTest> tests = plan();
+    if (tests.empty()) {
       throw Error(ErrorCode::kUsage, "nothing to measure: -p and -n are both 0");
     }
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
-    const auto start = Clock::now();
-    const ModelFile file = open_model_file(resolve_model_path(model_));
-    const std::unique_ptr<Engine> engine = load(file, cancellation, terminal);
-    const double load_seconds = seconds_since(start);
-    std::vector<TestResult> results;
-    if (prompt_ > 0) {
-      results.push_back(measure(fmt::format("pp{}", prompt_), terminal, [&] {
-        return run_prompts(*engine, prompt_, batch_, cancellation);
-      }));
-    }
-    if (generate_ > 0) {
-      std::string name = fmt::format("tg{}", generate_);
-      if (depth_ > 0) name += fmt::format(" @ d{}", depth_);
-      std::optional<Generation> deep;
-      if (depth_ > 0) {
-        terminal.status(name + ": filling the context");
-        deep.emplace(*engine, batch_, depth_, cancellation);
-      }
-      results.push_back(measure(name, terminal, [&] {
-        if (deep) return deep->run(generate_);  // to fill the context again would take long
-        return Generation(*engine, batch_, 0, cancellation).run(generate_);
-      }));
-    }
+    const std::string path = resolve_model_path(model_);
+    terminal.status("reading " + model_);
+    warm_page_cache(open_model_file(path), cancellation);
+    const auto start = std::chrono::steady_clock::now();
+    const ModelFile file = open_model_file(path);
+    const std::unique_ptr<Engine> engine = load(file, tests, cancellation, terminal);
+    load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    std::vector<Row> rows;
+    for (const BenchTest& test : tests) measure(*engine, test, cancellation, terminal, rows);
     terminal.status("");
-    if (json_) return print_json(*engine, results, load_seconds, terminal);
-    print_table(*engine, results, load_seconds, terminal);
+    if (json_) return print_json(*engine, rows, terminal);
+    print_table(*engine, rows, terminal);
   }
 
  private:
-  std::unique_ptr<Engine> load(const ModelFile& file, const CancellationToken& cancellation,
-                               Terminal& terminal) const {
-    EngineOptions options;
-    const uint64_t generated =
-        depth_ == 0 ? generate_ : depth_ + uint64_t{generate_} * (repeat_ + 1);
-    if (generated > UINT32_MAX) {
-      throw Error(ErrorCode::kLimitExceeded,
-                  "-n, -r and -d together need too long a context; take smaller numbers");
+  static std::vector<uint32_t> parse_numbers(std::string flag, const std::string& text,
+                                             uint32_t least, uint32_t most) {
+    std::vector<uint32_t> numbers;
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(',', begin), text.size());
+      const auto number = parse_integer(std::string_view(text).substr(begin, end - begin));
+      if (!number || *number < least || *number > most || numbers.size() == kMaxNumbers) {
+        throw Error(ErrorCode::kUsage,
+                    fmt::format("{}: '{}' is not a list of whole numbers from {} to {}, such as "
+                                "512 or 512,4096; see 'omg bench --help'",
+                                flag.substr(flag.find("--")), printable(text), least, most));
+      }
+      numbers.push_back(static_cast<uint32_t>(*number));
+      begin = end + 1;
     }
-    options.context_length = std::max({prompt_, static_cast<uint32_t>(generated), 1u});
-    options.max_sequences = batch_;
-    options.max_batch_tokens = std::max(512u, batch_);
+    return numbers;
+  }
+
+  /// Every combination of the flags' numbers, without those that measure nothing.
+  std::vector<BenchTest> plan() const {
+    std::vector<BenchTest> tests;
+    for (const uint32_t depth : depth_) {
+      if (users_.empty()) {
+        for (const uint32_t prompt : prompt_) {
+          if (prompt > 0) tests.push_back({0, depth, prompt, 0});
+        }
+        for (const uint32_t generate : generate_) {
+          if (generate > 0) tests.push_back({0, depth, 0, generate});
+        }
+        continue;
+      }
+      for (const uint32_t prompt : prompt_) {
+        for (const uint32_t generate : generate_) {
+          for (const uint32_t users : users_) {
+            if (prompt + generate > 0) tests.push_back({users, depth, prompt, generate});
+          }
+        }
+      }
+    }
+    return tests;
+  }
+
+  std::unique_ptr<Engine> load(const ModelFile& file, const std::vector<BenchTest>& tests,
+                               const CancellationToken& cancellation, Terminal& terminal) const {
+    EngineOptions options;
+    for (const BenchTest& test : tests) {  // one at a time is alive
+      options.context_length =
+          std::max(options.context_length, static_cast<uint32_t>(test.length()));
+      options.max_sequences = std::max(options.max_sequences, test.sequences());
+      options.kv_capacity_tokens =
+          std::max(options.kv_capacity_tokens, test.sequences() * round_up(test.length()));
+    }
+    options.max_batch_tokens = std::max(options.max_batch_tokens, options.max_sequences);
     options.threads = threads_;
     options.kv_type = kv_type_ == "f32" ? KvType::kF32 : KvType::kF16;
     options.on_progress = [&](float share) {
@@ -228,32 +199,38 @@ class BenchCommand : public Command {
     return Engine::load(file, options);
   }
 
-  template <typename Test>
-  TestResult measure(const std::string& name, Terminal& terminal, Test test) const {
-    terminal.status(name + ": warming up");
-    test();
-    std::vector<double> speeds;
-    for (uint32_t i = 0; i < repeat_; ++i) {
-      terminal.status(fmt::format("{}: {} of {}", name, i + 1, repeat_));
-      speeds.push_back(test());
-    }
-    return {name, summarize(std::move(speeds))};
+  static uint64_t round_up(uint64_t tokens) {
+    return (tokens + kKvBlockTokens - 1) / kKvBlockTokens * kKvBlockTokens;
   }
 
-  void print_json(const Engine& engine, const std::vector<TestResult>& results, double load_seconds,
-                  Terminal& terminal) const {
+  void measure(Engine& engine, const BenchTest& test, const CancellationToken& cancellation,
+               Terminal& terminal, std::vector<Row>& rows) const {
+    if (test.depth > 0) terminal.status(test.name() + ": filling the context");
+    BenchWorkload workload(engine, test, cancellation);
+    terminal.status(test.name() + ": warming up");
+    workload.run();
+    for (uint32_t i = 0; i < repeat_; ++i) {
+      terminal.status(fmt::format("{}: {} of {}", test.name(), i + 1, repeat_));
+      add_speeds(test, workload.run(), rows);
+    }
+  }
+
+  void print_json(const Engine& engine, const std::vector<Row>& rows, Terminal& terminal) const {
     json::array array;
-    for (const TestResult& result : results) {
-      const Speeds& speeds = result.tokens_per_second;
-      array.push_back({{"test", result.test},
+    for (const Row& row : rows) {
+      const Speeds speeds = summarize(row.speeds);
+      array.push_back({{"test", row.test.name()},
                        {"tokens_per_second",
                         {{"median", speeds.median}, {"min", speeds.min}, {"max", speeds.max}}},
-                       {"batch", batch_},
+                       {"prompt", row.test.prompt},
+                       {"generate", row.test.generate},
+                       {"depth", row.test.depth},
+                       {"batch", row.test.sequences()},
                        {"threads", engine.threads()},
                        {"repetitions", repeat_},
                        {"isa", isa_name(engine.isa())},
                        {"kv_type", kv_type_},
-                       {"load_seconds", load_seconds},
+                       {"load_seconds", load_seconds_},
                        {"weights_bytes", engine.memory_use().weights_bytes},
                        {"kv_bytes", engine.memory_use().kv_bytes},
                        {"peak_resident_bytes", peak_resident_bytes()}});
@@ -261,34 +238,36 @@ class BenchCommand : public Command {
     terminal.out(json::serialize(array) + "\n");
   }
 
-  void print_table(const Engine& engine, const std::vector<TestResult>& results,
-                   double load_seconds, Terminal& terminal) const {
+  void print_table(const Engine& engine, const std::vector<Row>& rows, Terminal& terminal) const {
     const ModelDescription& model = engine.description();
-    terminal.out(fmt::format("{} {}, {} thread{}, {}, {} at once\n\n", model.family,
+    terminal.out(fmt::format("{} {}, {} thread{}, {}\n\n", model.family,
                              format_count(model.parameters), engine.threads(),
-                             engine.threads() == 1 ? "" : "s", isa_name(engine.isa()), batch_));
+                             engine.threads() == 1 ? "" : "s", isa_name(engine.isa())));
     Table table(
         {{"TEST"}, {"TOKENS/S", Align::kRight}, {"MIN", Align::kRight}, {"MAX", Align::kRight}});
-    for (const TestResult& result : results) {
-      const Speeds& speeds = result.tokens_per_second;
-      table.add_row({result.test, fmt::format("{:.2f}", speeds.median),
+    for (const Row& row : rows) {
+      const Speeds speeds = summarize(row.speeds);
+      table.add_row({row.test.name(), fmt::format("{:.2f}", speeds.median),
                      fmt::format("{:.2f}", speeds.min), fmt::format("{:.2f}", speeds.max)});
     }
     terminal.out(table.to_string(terminal));
-    terminal.out(fmt::format("\nloaded in {:.2f} s, {} of weights, peak memory {}\n", load_seconds,
-                             format_bytes(engine.memory_use().weights_bytes),
-                             format_bytes(peak_resident_bytes())));
+    terminal.out(fmt::format(
+        "\nloaded in {:.2f} s (page cache warm), {} of weights, peak memory {}\n", load_seconds_,
+        format_bytes(engine.memory_use().weights_bytes), format_bytes(peak_resident_bytes())));
   }
 
+  static constexpr size_t kMaxNumbers = 64;  // of one flag
+
   std::string model_;
-  uint32_t prompt_ = 512;
-  uint32_t generate_ = 64;
-  uint32_t depth_ = 0;
-  uint32_t batch_ = 1;
+  std::vector<uint32_t> prompt_ = {512};
+  std::vector<uint32_t> generate_ = {64};
+  std::vector<uint32_t> depth_ = {0};
+  std::vector<uint32_t> users_;  // empty: no test of users
   uint32_t repeat_ = 3;
   uint32_t threads_ = 0;
   std::string kv_type_ = "f16";
   bool json_ = false;
+  double load_seconds_ = 0;
 };
 
 }  // namespace
