@@ -50,6 +50,11 @@ class NativeEngine : public Engine {
     return {backend_->weights_bytes(), kv_blocks_ * backend_->kv_bytes_per_block(),
             backend_->scratch_bytes()};
   }
+  const Profile* profile() const override { return backend_->profile(); }
+  double measure_read_bandwidth() override { return backend_->measure_read_bandwidth(); }
+  double generation_step_bytes(uint32_t sequences, uint32_t length) const override {
+    return backend_->generation_step_bytes(sequences, length);
+  }
 
   SequenceId create_sequence() override { return pool_->create_sequence(); }
   void free_sequence(SequenceId sequence) override {
@@ -94,6 +99,7 @@ NativeEngine::NativeEngine(const ModelFile& file, const EngineOptions& options)
   backend.kv_blocks = kv_blocks_;
   backend.kv_type = options.kv_type;
   backend.activations = options.activations;
+  backend.profile = options.profile;
   // The rotation may depend on the context that was settled on.
   spec_ = make_decoder_spec(file, context_length_);
   backend_ = std::make_unique<CpuBackend>(spec_, backend);

@@ -15,6 +15,7 @@
 #include "engine/kernels/isa.h"
 #include "engine/kernels/vector.h"
 #include "engine/kv/block_pool.h"
+#include "engine/profile.h"
 #include "formats/model_file.h"
 
 namespace omg {
@@ -37,6 +38,8 @@ struct EngineOptions {
   KvType kv_type = KvType::kF16;
   ActivationType activations = ActivationType::kInt8;
   std::optional<Isa> isa;  // unset: OMG_CPU_ISA, else the best the machine has
+  /// Measures what the machine can do, which takes a quarter of a second, and times each operation.
+  bool profile = false;
   /// Called with the share of the weights that is loaded, 0 to 1. May throw to stop loading.
   std::function<void(float)> on_progress;
 };
@@ -88,6 +91,15 @@ class Engine {
   virtual uint32_t threads() const = 0;
   virtual Isa isa() const = 0;
   virtual MemoryUse memory_use() const = 0;
+
+  /// Where time went so far; null unless loaded with EngineOptions::profile.
+  virtual const Profile* profile() const = 0;
+  /// Bytes per second that this engine's threads read from memory with a plain loop, measured now.
+  /// Takes some tens of milliseconds and, meanwhile, 256 MiB.
+  virtual double measure_read_bandwidth() = 0;
+  /// Bytes that a step must read which generates one token in each of `sequences` sequences that
+  /// hold `length` tokens: all weights in use once, and their caches.
+  virtual double generation_step_bytes(uint32_t sequences, uint32_t length) const = 0;
 
   /// Starts an empty sequence. Error(kUnavailable) when max_sequences are alive.
   virtual SequenceId create_sequence() = 0;

@@ -2,6 +2,7 @@
 """omg info, omg show and omg bench."""
 
 import os
+import re
 import unittest
 
 from harness import (
@@ -146,6 +147,42 @@ class Bench(unittest.TestCase):
         done = omg("bench", any_model(), "-p", 1 << 20, "-n", 0)
         self.assertIn(done.returncode, (1, 2))
         self.assertTrue(done.stderr.startswith(b"Error: "))
+
+
+class Profile(unittest.TestCase):
+    def test_where_the_time_goes(self):
+        env = environment(OMG_PROFILE="1")
+        for model in [any_model(), made_model("tiny-qwen3moe")]:
+            done = omg("bench", model, "-p", 20, "-n", 3, "-r", 1, env=env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            text = done.stderr.decode()
+            self.assertRegex(text, r"Limits of \d+ threads?: [\d.]+ GB/s read from memory, ")
+            prompt, generation = text.split("Prompt: ")[1].split("Generation: ")
+            self.assertTrue(prompt.startswith("40 tokens in 2 steps, "), text)  # one is a warm-up
+            self.assertTrue(generation.startswith("6 tokens in 6 steps, "), text)
+            for phase in (prompt, generation):
+                row = r"(?m)^([a-z]+(?: [a-z]+)*) {2,}(?:\d+|-) +([\d.]+) "  # name, calls, ms
+                rows = dict(re.findall(row, phase))
+                expected = {"embed", "norm", "qkv projection", "rope", "cache write", "attention",
+                            "output projection", "gate and up", "activation", "down", "add", "head"}
+                self.assertLessEqual(expected, set(rows))
+                times = {name: float(milliseconds) for name, milliseconds in rows.items()}
+                total = times.pop("all")
+                self.assertAlmostEqual(sum(times.values()), total, delta=0.06 * len(times))
+
+    def test_commands_that_answer_say_it_too(self):
+        env = environment(OMG_PROFILE="1")
+        done = omg("generate", any_model(), "Once", "--raw", "--max-tokens", 3, env=env)
+        self.assertIn(b"Generation: 2 tokens", done.stderr)  # the first one is the prompt's
+
+    def test_off_and_nonsense(self):
+        flags = ["bench", any_model(), "-p", 4, "-n", 0, "-r", 1]
+        for value in ["", "0"]:
+            done = omg(*flags, env=environment(OMG_PROFILE=value))
+            self.assertEqual(done.stderr, b"")
+        done = omg(*flags, env=environment(OMG_PROFILE="yes"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"OMG_PROFILE", done.stderr)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 #include "clients/cli/interrupt.h"
 #include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
+#include "clients/cli/profile.h"
 #include "clients/cli/table.h"
 #include "engine/engine.h"
 #include "formats/open_model_file.h"
@@ -132,8 +133,8 @@ class BenchCommand : public Command {
     std::vector<Row> rows;
     for (const BenchTest& test : tests) measure(*engine, test, cancellation, terminal, rows);
     terminal.status("");
-    if (json_) return print_json(*engine, rows, terminal);
-    print_table(*engine, rows, terminal);
+    json_ ? print_json(*engine, rows, terminal) : print_table(*engine, rows, terminal);
+    print_profile(*engine);
   }
 
  private:
@@ -192,6 +193,7 @@ class BenchCommand : public Command {
     options.max_batch_tokens = std::max(options.max_batch_tokens, options.max_sequences);
     options.threads = threads_;
     options.kv_type = kv_type_ == "f32" ? KvType::kF32 : KvType::kF16;
+    options.profile = profile_wanted();
     options.on_progress = [&](float share) {
       cancellation.throw_if_cancelled();
       terminal.status(fmt::format("loading {} {:.0f} %", model_, share * 100));

@@ -13,6 +13,7 @@
 #include "clients/cli/interrupt.h"
 #include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
+#include "clients/cli/profile.h"
 #include "engine/engine.h"
 #include "formats/open_model_file.h"
 
@@ -101,6 +102,7 @@ class LogitsCommand : public Command {
     options.max_batch_tokens = chunk_;
     options.kv_type = kv_type_ == "f16" ? KvType::kF16 : KvType::kF32;
     options.activations = activations_ == "int8" ? ActivationType::kInt8 : ActivationType::kF32;
+    options.profile = profile_wanted();
     options.on_progress = [&](float) { cancellation.throw_if_cancelled(); };
     const std::unique_ptr<Engine> engine = Engine::load(file, options);
     if (uint64_t{last_} * engine->vocab_size() > kMaxNumbers) {
@@ -109,6 +111,7 @@ class LogitsCommand : public Command {
                               engine->vocab_size(), kMaxNumbers));
     }
     print(*engine, tokens, cancellation, terminal);
+    print_profile(*engine);
   }
 
  private:

@@ -9,6 +9,7 @@
 #include "clients/cli/format.h"
 #include "clients/cli/model_client.h"
 #include "clients/cli/model_path.h"
+#include "clients/cli/profile.h"
 #include "runtimes/native/session.h"
 
 namespace omg::cli {
@@ -46,6 +47,14 @@ class InProcessClient : public ModelClient {
         log_(std::move(log)),
         load_duration_(session_->load_duration()) {
     log_load();
+  }
+
+  ~InProcessClient() override {
+    try {
+      print_profile(session_->engine());
+    } catch (const std::bad_alloc&) {
+      // No memory to say it with.
+    }
   }
 
   const std::string& model() const override { return model_; }
@@ -145,6 +154,7 @@ std::unique_ptr<ModelClient> open_model_here(const std::string& model, const Loa
   engine.context_length = options.context_length;
   engine.threads = options.threads;
   engine.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
+  engine.profile = profile_wanted();
   engine.on_progress = options.on_progress;
   return std::make_unique<InProcessClient>(model, Session::load(resolve_model_path(model), engine),
                                            std::move(log));

@@ -40,6 +40,11 @@ void Table::add_row(std::vector<std::string> cells) {
 }
 
 std::string Table::to_string(const Terminal& terminal) const {
+  return to_text(
+      [&](const std::string& heading) { return terminal.styled(Style::kBold, heading); });
+}
+
+std::string Table::to_text(const Styler& heading_style) const {
   std::vector<size_t> widths;
   for (size_t c = 0; c < columns_.size(); ++c) {
     size_t width = display_width(columns_[c].heading);
@@ -52,7 +57,7 @@ std::string Table::to_string(const Terminal& terminal) const {
     heading += padded(columns_[c].heading, widths[c], columns_[c].align);
   }
   trim_end(heading);
-  std::string text = terminal.styled(Style::kBold, heading) + "\n";
+  std::string text = heading_style(heading) + "\n";
   for (const auto& row : rows_) {
     std::string line;
     for (size_t c = 0; c < columns_.size(); ++c) {

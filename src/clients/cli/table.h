@@ -3,6 +3,7 @@
 // Aligned text for listings: tables with a heading row, and sections of "key  value" lines.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +29,15 @@ class Table {
   void add_row(std::vector<std::string> cells);
   /// Heading (bold on a terminal) and rows, each with a line end.
   std::string to_string(const Terminal& terminal) const;
+  /// Without styles, for standard error.
+  std::string to_string() const {
+    return to_text([](const std::string& text) { return text; });
+  }
 
  private:
+  using Styler = std::function<std::string(const std::string&)>;
+  std::string to_text(const Styler& heading_style) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

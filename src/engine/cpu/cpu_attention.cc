@@ -7,6 +7,7 @@
 #include "engine/cpu/cpu_backend.h"
 #include "engine/cpu/cpu_rope_table.h"
 #include "engine/cpu/cpu_tensors.h"
+#include "engine/cpu/cpu_work.h"
 
 namespace omg {
 
@@ -25,6 +26,8 @@ void CpuBackend::attend(const AttentionOp& op) {
 }
 
 void CpuBackend::rotate(const AttentionOp& op) {
+  const Timed timed(profiler_.get(), Operation::kRope,
+                    [&] { return row_work(rows_, op.query.count + op.key.count, 2, 3); });
   const RopeTable& rope = op.windowed ? *windowed_rope_ : *rope_;
   const auto turn = [&](const BufferSlice& slice, const Vector* norm, size_t row) {
     float* heads = cpu(*slice.buffer).activations.row(row) + slice.begin;
@@ -43,6 +46,8 @@ void CpuBackend::rotate(const AttentionOp& op) {
 void CpuBackend::append(const AttentionOp& op) {
   const auto& keys = cpu(*op.key.buffer).activations;
   const auto& values = cpu(*op.value.buffer).activations;
+  const Timed timed(profiler_.get(), Operation::kCacheWrite,
+                    [&] { return row_work(rows_, op.key.count + op.value.count, 1.5, 0); });
   // One unit of work is one head of the step's tokens in one block, so that no two threads write to
   // one cache line.
   for (const auto& part : step_->parts) {
@@ -75,6 +80,10 @@ void CpuBackend::attend_parts(const AttentionOp& op) {
   const auto& queries = cpu(*op.query.buffer).activations;
   auto& out = cpu(*op.out).activations;
   out.reshape(rows_, op.out->columns);
+  const Timed timed(profiler_.get(), Operation::kAttention, [&] {
+    return attention_work(*step_, spec_, kv_bytes(options_.kv_type),
+                          op.windowed ? spec_.window : 0);
+  });
   const uint32_t groups = spec_.heads / spec_.kv_heads;
   const uint32_t tokens_per_tile = std::max(1u, kMaxAttentionRows / groups);
   struct Unit {

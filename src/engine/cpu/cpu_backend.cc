@@ -12,6 +12,8 @@
 #include "engine/cpu/cpu_experts.h"
 #include "engine/cpu/cpu_rope_table.h"
 #include "engine/cpu/cpu_tensors.h"
+#include "engine/cpu/cpu_work.h"
+#include "engine/cpu/machine_limits.h"
 #include "formats/quant/dequantize.h"
 
 namespace omg {
@@ -31,6 +33,9 @@ CpuBackend::CpuBackend(const DecoderSpec& spec, const CpuBackendOptions& options
       matmul_(matmul_kernels(options.isa)),
       vector_(vector_kernels(options.isa)),
       pool_(options.threads) {
+  if (options.profile) {
+    profiler_ = std::make_unique<Profiler>(measure_machine_limits(options.isa, pool_));
+  }
   key_head_bytes_ = size_t{spec.key_length} * kKvBlockTokens * kv_bytes(options.kv_type);
   value_head_bytes_ = size_t{spec.value_length} * kKvBlockTokens * kv_bytes(options.kv_type);
   for (uint32_t layer = 0; layer < spec.layers; ++layer) {
@@ -71,9 +76,11 @@ std::unique_ptr<Matrix> CpuBackend::load_matrix(const ModelFile& file, const Ten
     const auto bytes = tensor.bytes.subspan(i * slice_bytes, slice_bytes);
     packed.push_back(pack_matrix(tensor.type, bytes, rows, columns, pool_));
     weights_bytes_ += packed.back().data.size();
+    if (slices > 1) expert_bytes_ += packed.back().data.size();
   }
   file.release(tensor);
-  return std::make_unique<CpuMatrix>(rows, columns, std::move(packed));
+  return std::make_unique<CpuMatrix>(rows, columns, std::move(packed),
+                                     operation_of_tensor(tensor.name));
 }
 
 std::unique_ptr<Vector> CpuBackend::load_vector(const ModelFile&, const TensorView& tensor) {
@@ -82,10 +89,31 @@ std::unique_ptr<Vector> CpuBackend::load_vector(const ModelFile&, const TensorVi
   return vector;
 }
 
+double CpuBackend::generation_step_bytes(uint32_t sequences, uint32_t length) const {
+  double bytes = double(weights_bytes_ - expert_bytes_ - lookup_bytes_);
+  if (expert_bytes_ > 0) {
+    const double idle = 1.0 - double(spec_.moe.experts_used) / double(spec_.moe.experts);
+    bytes += double(expert_bytes_) * (1.0 - std::pow(idle, sequences));
+  }
+  for (uint32_t layer = 0; layer < spec_.layers; ++layer) {
+    const uint32_t seen = spec_.is_windowed(layer) ? std::min(length, spec_.window) : length;
+    bytes += double(sequences) * seen * spec_.kv_heads * (spec_.key_length + spec_.value_length) *
+             double(kv_bytes(options_.kv_type));
+  }
+  return bytes;
+}
+
+double CpuBackend::measure_read_bandwidth() {
+  return omg::measure_read_bandwidth(pool_);
+}
+
 std::unique_ptr<EmbeddingTable> CpuBackend::load_embeddings(const ModelFile&,
                                                             const TensorView& tensor,
                                                             const Matrix* head) {
-  if (!head) weights_bytes_ += tensor.bytes.size();
+  if (!head) {
+    weights_bytes_ += tensor.bytes.size();
+    lookup_bytes_ += tensor.bytes.size();
+  }
   return std::make_unique<CpuEmbeddings>(tensor, head ? &cpu(*head).slices.front() : nullptr);
 }
 
@@ -102,6 +130,12 @@ void CpuBackend::begin(const Step& step) {
   for (const auto& part : step.parts) {
     for (uint32_t i = 0; i < part.tokens; ++i) positions_.push_back(part.first_position + i);
   }
+  if (profiler_) {
+    const auto is_long = [](const StepPart& part) { return part.tokens > 1; };
+    profiler_->begin_step(std::any_of(step.parts.begin(), step.parts.end(), is_long), rows_);
+  }
+  const Timed timed(profiler_.get(), Operation::kRope,
+                    [&] { return row_work(rows_, spec_.rope.dimensions, 1, 0); });
   for_rows(rows_, [&](size_t row) {
     rope_->fill(row, positions_[row]);
     if (windowed_rope_) windowed_rope_->fill(row, positions_[row]);
@@ -112,6 +146,8 @@ void CpuBackend::embed(const EmbeddingTable& table, float scale, Buffer& out) {
   const auto& source = cpu(table);
   auto& x = cpu(out).activations;
   x.reshape(rows_, out.columns);
+  const Timed timed(profiler_.get(), Operation::kEmbed,
+                    [&] { return row_work(rows_, out.columns, 1, 0); });
   const size_t row_size = source.tensor.bytes.size() / source.tensor.shape[1];
   for_rows(rows_, [&](size_t row) {
     const auto token = static_cast<size_t>(step_->tokens[row]);
@@ -130,6 +166,8 @@ void CpuBackend::norm(const Buffer& in, const Norm& norm, Buffer& out) {
   const auto& x = cpu(in).activations;
   auto& y = cpu(out).activations;
   y.reshape(rows_, out.columns);
+  const Timed timed(profiler_.get(), Operation::kNorm,
+                    [&] { return row_work(rows_, out.columns, 2, 4); });
   const float* weight = data(norm.weight.get());
   const float* bias = data(norm.bias.get());
   for_rows(rows_, [&](size_t row) {
@@ -148,6 +186,8 @@ ActivationForm CpuBackend::form(const PackedMatrix& matrix) const {
 }
 
 void CpuBackend::quantize(const ActivationsView& x) {
+  const Timed timed(profiler_.get(), Operation::kQuantize,
+                    [&] { return row_work(x.tokens, x.columns, 1.5, 4); });
   const size_t grain = x.tokens / (pool_.worker_count() * kRangesPerWorker) + 1;
   pool_.run(x.tokens, grain,
             [&](size_t begin, size_t end, size_t) { matmul_.quantize_activations(x, begin, end); });
@@ -173,6 +213,14 @@ void CpuBackend::project(const Buffer& in, std::span<const Projection> projectio
     cpu(*projection.out).activations.reshape(rows_, projection.out->columns);
   }
   if (wants_int8) quantize(x);
+  const Timed timed(profiler_.get(), cpu(*projections.front().matrix).operation, [&] {
+    Work work;
+    for (const auto& projection : projections) {
+      const auto& packed = cpu(*projection.matrix).slices.front();
+      work += matmul_work(packed, rows_, form(packed));
+    }
+    return work;
+  });
   const size_t grain = panels / (pool_.worker_count() * kRangesPerWorker) + 1;
   pool_.run(panels, grain, [&](size_t begin, size_t end, size_t) {
     size_t first = 0;  // of this projection among all panels
@@ -195,6 +243,8 @@ void CpuBackend::activate(Activation activation, BufferSlice gate, BufferSlice u
   auto& y = cpu(out).activations;
   y.reshape(rows_, out.columns);
   const auto& ups = cpu(*up.buffer).activations;
+  const Timed timed(profiler_.get(), Operation::kActivation,
+                    [&] { return row_work(rows_, up.count, gate.buffer ? 3 : 2, 10); });
   const auto kernel = activation == Activation::kSilu ? vector_.silu_gate : vector_.gelu_gate;
   for_rows(rows_, [&](size_t row) {
     const float* up_row = ups.row(row) + up.begin;
@@ -209,6 +259,8 @@ void CpuBackend::activate(Activation activation, BufferSlice gate, BufferSlice u
 void CpuBackend::add(const Buffer& in, Buffer& inout) {
   const auto& x = cpu(in).activations;
   auto& y = cpu(inout).activations;
+  const Timed timed(profiler_.get(), Operation::kAdd,
+                    [&] { return row_work(rows_, in.columns, 3, 1); });
   for_rows(rows_, [&](size_t row) { vector_.add(x.row(row), in.columns, y.row(row)); });
 }
 
@@ -233,6 +285,8 @@ std::span<float> CpuBackend::logits(const Buffer& in, const Matrix& head, const 
   if (logits_.size() < bytes) logits_ = AlignedBytes(bytes);
   auto* out = reinterpret_cast<float*>(logits_.data());
   if (form(packed) == ActivationForm::kInt8) quantize(x);
+  const Timed timed(profiler_.get(), Operation::kHead,
+                    [&] { return matmul_work(packed, rows_, form(packed)); });
   const size_t grain = packed.panels() / (pool_.worker_count() * kRangesPerWorker) + 1;
   pool_.run(packed.panels(), grain, [&](size_t begin, size_t end, size_t) {
     matmul_.matmul(packed, x, form(packed), out, head.rows, begin, end);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/cpu/profiler.h"
 #include "engine/cpu/thread_pool.h"
 #include "engine/engine.h"
 #include "engine/graph/backend.h"
@@ -27,6 +28,7 @@ struct CpuBackendOptions {
   uint32_t kv_blocks = 0;
   KvType kv_type = KvType::kF16;
   ActivationType activations = ActivationType::kInt8;
+  bool profile = false;
 };
 
 class CpuBackend : public Backend {
@@ -45,6 +47,14 @@ class CpuBackend : public Backend {
   uint64_t scratch_bytes() const override { return scratch_bytes_; }
   uint64_t kv_bytes_per_block() const;
   uint32_t threads() const { return static_cast<uint32_t>(pool_.worker_count()); }
+  /// Bytes that one step of one token in each of `sequences` sequences must read, each of which
+  /// holds `length` tokens: weights once, and all caches. Of experts, those that rows which choose
+  /// at random would choose.
+  double generation_step_bytes(uint32_t sequences, uint32_t length) const;
+  /// Measures what the threads can read from memory at most, in bytes per second.
+  double measure_read_bandwidth();
+  /// Null unless the options ask for a profile.
+  const Profile* profile() const { return profiler_ ? &profiler_->profile() : nullptr; }
 
   void begin(const Step& step) override;
   void embed(const EmbeddingTable& table, float scale, Buffer& out) override;
@@ -88,7 +98,10 @@ class CpuBackend : public Backend {
   const MatmulKernels& matmul_;
   const VectorKernels& vector_;
   ThreadPool pool_;
+  std::unique_ptr<Profiler> profiler_;
   uint64_t weights_bytes_ = 0;
+  uint64_t expert_bytes_ = 0;  // of the weights, those of all experts
+  uint64_t lookup_bytes_ = 0;  // and those that a step reads a row of
   uint64_t scratch_bytes_ = 0;
 
   // KV cache: per layer [block][head][a block of one head], keys and values apart.

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "engine/cpu/cpu_tensors.h"
+#include "engine/cpu/cpu_work.h"
 
 namespace omg {
 namespace {
@@ -46,6 +47,8 @@ CpuBackend::Routing CpuBackend::route(const ActivationsView& x, const ExpertsOp&
 
   const auto& router = cpu(*op.router).slices.front();
   float* scores = experts_->scores.data();
+  const Timed timed(profiler_.get(), Operation::kRouter,
+                    [&] { return matmul_work(router, rows_, ActivationForm::kFloat); });
   // Routers are small and decide between whole experts: always in floats.
   pool_.run(router.panels(), 1, [&](size_t begin, size_t end, size_t) {
     matmul_.matmul(router, x, ActivationForm::kFloat, scores, op.moe.experts, begin, end);
@@ -76,6 +79,14 @@ void CpuBackend::multiply_experts(const Matrix& stack, const ActivationsView& x,
   for (uint32_t expert = 0; expert < slices.size(); ++expert) {
     if (routing.first[expert] < routing.first[expert + 1]) active.push_back(expert);
   }
+  const Timed timed(profiler_.get(), cpu(stack).operation, [&] {
+    Work work;
+    for (const uint32_t expert : active) {
+      const size_t count = routing.first[expert + 1] - routing.first[expert];
+      work += matmul_work(slices[expert], count, wanted);
+    }
+    return work;
+  });
   const size_t panels = slices.front().panels();
   const size_t grain = std::clamp<size_t>(
       active.size() * panels / (pool_.worker_count() * kRangesPerWorker), size_t{1}, panels);
@@ -116,11 +127,17 @@ void CpuBackend::run_experts(const Buffer& in, const ExpertsOp& op, Buffer& out)
   });
   multiply_experts(*op.gate, scratch.inputs, routing, scratch.gate);
   multiply_experts(*op.up, scratch.inputs, routing, scratch.up);
-  const auto kernel = op.activation == Activation::kSilu ? vector_.silu_gate : vector_.gelu_gate;
-  for_rows(sorted, [&](size_t i) {
-    kernel(scratch.gate.row(i), scratch.up.row(i), op.up->rows, scratch.up.row(i));
-  });
+  {
+    const Timed timed(profiler_.get(), Operation::kActivation,
+                      [&] { return row_work(sorted, op.up->rows, 3, 10); });
+    const auto kernel = op.activation == Activation::kSilu ? vector_.silu_gate : vector_.gelu_gate;
+    for_rows(sorted, [&](size_t i) {
+      kernel(scratch.gate.row(i), scratch.up.row(i), op.up->rows, scratch.up.row(i));
+    });
+  }
   multiply_experts(*op.down, scratch.up, routing, scratch.outputs);
+  const Timed timed(profiler_.get(), Operation::kAdd,
+                    [&] { return row_work(sorted, out.columns, 3, 2); });
   for_rows(rows_, [&](size_t row) {
     std::memset(y.row(row), 0, out.columns * sizeof(float));
     for (size_t rank = 0; rank < used; ++rank) {

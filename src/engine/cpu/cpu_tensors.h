@@ -9,13 +9,18 @@
 
 #include "engine/graph/backend.h"
 #include "engine/kernels/matmul.h"
+#include "engine/profile.h"
 
 namespace omg {
 
 struct CpuMatrix : Matrix {
-  CpuMatrix(size_t row_count, size_t column_count, std::vector<PackedMatrix> packed_slices)
-      : Matrix(row_count, column_count, packed_slices.size()), slices(std::move(packed_slices)) {}
+  CpuMatrix(size_t row_count, size_t column_count, std::vector<PackedMatrix> packed_slices,
+            Operation profiled_as)
+      : Matrix(row_count, column_count, packed_slices.size()),
+        slices(std::move(packed_slices)),
+        operation(profiled_as) {}
   const std::vector<PackedMatrix> slices;  // one, or one an expert
+  const Operation operation;
 };
 
 struct CpuVector : Vector {

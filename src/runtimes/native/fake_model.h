@@ -98,6 +98,9 @@ class FakeEngine final : public Engine {
   uint32_t max_batch_tokens() const override { return max_batch_; }
   uint32_t threads() const override { return 1; }
   Isa isa() const override { return Isa{}; }
+  const Profile* profile() const override { return nullptr; }
+  double measure_read_bandwidth() override { return 0; }
+  double generation_step_bytes(uint32_t, uint32_t) const override { return 0; }
   MemoryUse memory_use() const override { return {}; }
 
   SequenceId create_sequence() override {
