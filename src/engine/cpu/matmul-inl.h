@@ -30,6 +30,11 @@ struct Codec {
   static constexpr bool kWide = ZeroPoint == 128;
   static constexpr bool kSigned = kWide && Ops::kSignedWide;
   static constexpr int kZeroPoint = kSigned ? 0 : ZeroPoint;
+  static constexpr int kZeroShift = std::countr_zero(static_cast<unsigned>(ZeroPoint | 256));
+  static_assert(ZeroPoint == 0 || ZeroPoint == 1 << kZeroShift);
+  /// Dot products start from minus zero point * sum of the activations: exact, and one operation
+  /// less a block than to subtract it as a float.
+  static constexpr bool kStartsBelow = kZeroPoint != 0 && Ops::kIntegerZeroPoint;
   /// The largest code: what decides how many products fit 16 bits.
   static constexpr int kMaxCode =
       kWide ? 255 : (Table != nullptr ? 2 * ZeroPoint : (1 << Bits) - 1);
@@ -161,7 +166,7 @@ struct MatmulCode {
       F scale[2];
       F offset[2] = {Ops::set(0.0f), Ops::set(0.0f)};
       load_scales<T>(part, b, scale, offset);
-      if constexpr (T::kZeroPoint != 0) {
+      if constexpr (T::kZeroPoint != 0 && !T::kStartsBelow) {
         const F zero_point = Ops::set(static_cast<float>(T::kZeroPoint));
         for (size_t h = 0; h < 2; ++h) offset[h] = Ops::fma(scale[h], zero_point, offset[h]);
       }
@@ -191,36 +196,34 @@ struct MatmulCode {
   template <class T, size_t Group>
   static OMG_INLINE void add_whole(const V* w, const ActivationBlock* const* tokens, F scale,
                                    F offset, F* sums) {
-    V dots[Group];
-    Ops::template dots<T::kMaxCode, 8, Group>(w, tokens, 0, dots);
+    V products[Group];
+    Ops::template dots<T, 8, Group>(w, tokens, 0, products);
     OMG_UNROLL
     for (size_t i = 0; i < Group; ++i) {
-      sums[i] =
-          Ops::fma(Ops::to_float(dots[i]), Ops::mul(scale, Ops::set(tokens[i]->scale)), sums[i]);
-      if constexpr (T::kZeroPoint != 0 || T::kMin) {
+      sums[i] = Ops::fma(Ops::to_float(products[i]), Ops::mul(scale, Ops::set(tokens[i]->scale)),
+                         sums[i]);
+      if constexpr ((T::kZeroPoint != 0 && !T::kStartsBelow) || T::kMin) {
         sums[i] = Ops::fnma(offset, Ops::set(tokens[i]->scaled_sum), sums[i]);
       }
     }
   }
 
-  /// The same for types with a scale per 16 columns: the activations' scale comes last, once.
+  /// The same for types with a scale per 16 columns, one half after the other.
   template <class T, size_t Group>
   static OMG_INLINE void add_halves(const V* w, const ActivationBlock* const* tokens,
                                     const F scale[2], const F offset[2], F* sums) {
-    F products[Group];
-    V dots[Group];
-    Ops::template dots<T::kMaxCode, 4, Group>(w, tokens, 0, dots);
     OMG_UNROLL
-    for (size_t i = 0; i < Group; ++i) products[i] = Ops::mul(Ops::to_float(dots[i]), scale[0]);
-    Ops::template dots<T::kMaxCode, 4, Group>(w + 4, tokens, 16, dots);
-    OMG_UNROLL
-    for (size_t i = 0; i < Group; ++i) {
-      const ActivationBlock& token = *tokens[i];
-      products[i] = Ops::fma(Ops::to_float(dots[i]), scale[1], products[i]);
-      sums[i] = Ops::fma(products[i], Ops::set(token.scale), sums[i]);
-      if constexpr (T::kZeroPoint != 0 || T::kMin) {
-        sums[i] = Ops::fnma(offset[0], Ops::set(token.scaled_half_sums[0]), sums[i]);
-        sums[i] = Ops::fnma(offset[1], Ops::set(token.scaled_half_sums[1]), sums[i]);
+    for (size_t h = 0; h < 2; ++h) {
+      V products[Group];
+      Ops::template dots<T, 4, Group>(w + 4 * h, tokens, h, products);
+      OMG_UNROLL
+      for (size_t i = 0; i < Group; ++i) {
+        const ActivationBlock& token = *tokens[i];
+        sums[i] = Ops::fma(Ops::to_float(products[i]), Ops::mul(scale[h], Ops::set(token.scale)),
+                           sums[i]);
+        if constexpr ((T::kZeroPoint != 0 && !T::kStartsBelow) || T::kMin) {
+          sums[i] = Ops::fnma(offset[h], Ops::set(token.scaled_half_sums[h]), sums[i]);
+        }
       }
     }
   }
@@ -309,70 +312,6 @@ struct MatmulCode {
     }
   };
 
-  /// F32, F16 and BF16 weights: two chains of sums a row and token, over even and odd columns, so
-  /// that a single token is not bound by the latency of fma.
-  template <WeightType Type>
-  struct FloatTile {
-    static constexpr size_t kMaxTokens = 8;
-    size_t columns;
-    FloatTile(const PackedMatrix& matrix) : columns(matrix.columns) {}
-
-    static OMG_INLINE void load_two(const std::byte* panel, size_t p, size_t column, F w[2]) {
-      if constexpr (Type == WeightType::kF32) {
-        const auto* base = reinterpret_cast<const float*>(panel) + column * kPanelRows + p * kRows;
-        w[0] = Ops::load_floats(base);
-        w[1] = Ops::load_floats(base + kPanelRows);
-      } else if constexpr (Type == WeightType::kF16) {
-        const std::byte* base = panel + (column * kPanelRows + p * kRows) * 2;
-        w[0] = Ops::load_f16(base);
-        w[1] = Ops::load_f16(base + kPanelRows * 2);
-      } else {
-        Ops::load_bf16_pairs(panel + (column / 2 * kPanelRows + p * kRows) * 4, w);
-      }
-    }
-    static OMG_INLINE F load_one(const std::byte* panel, size_t p, size_t column) {
-      F w[2];
-      if constexpr (Type == WeightType::kF32) {
-        return Ops::load_floats(reinterpret_cast<const float*>(panel) + column * kPanelRows +
-                                p * kRows);
-      } else if constexpr (Type == WeightType::kF16) {
-        return Ops::load_f16(panel + (column * kPanelRows + p * kRows) * 2);
-      } else {
-        load_two(panel, p, column, w);
-        return w[0];
-      }
-    }
-    template <size_t N>
-    void run(const std::byte* panel, size_t p, const Place& place) const {
-      const float* x = place.x.row(place.token);
-      const size_t stride = place.x.stride;
-      F even[N];
-      F odd[N];
-      OMG_UNROLL
-      for (size_t n = 0; n < N; ++n) even[n] = odd[n] = Ops::set(0.0f);
-      size_t column = 0;
-      for (; column + 2 <= columns; column += 2) {
-        F w[2];
-        load_two(panel, p, column, w);
-        OMG_UNROLL
-        for (size_t n = 0; n < N; ++n) {
-          even[n] = Ops::fma(w[0], Ops::set(x[n * stride + column]), even[n]);
-          odd[n] = Ops::fma(w[1], Ops::set(x[n * stride + column + 1]), odd[n]);
-        }
-      }
-      if (column < columns) {
-        const F w = load_one(panel, p, column);
-        OMG_UNROLL
-        for (size_t n = 0; n < N; ++n) {
-          even[n] = Ops::fma(w, Ops::set(x[n * stride + column]), even[n]);
-        }
-      }
-      OMG_UNROLL
-      for (size_t n = 0; n < N; ++n) even[n] = Ops::add(even[n], odd[n]);
-      write(even, N, place.rows, place.out, place.out_stride);
-    }
-  };
-
   /// Tokens worked on before going to the next panel: their activations (2 bytes a column in int8,
   /// 4 in float) should stay in a second-level cache of 1 MiB with room for the weights.
   static constexpr size_t kGroupBytes = 384 * 1024;
@@ -433,14 +372,11 @@ struct MatmulCode {
     using K = ScaleKind;
     switch (matrix.type) {
       case WeightType::kF32:
-        return run_tiles(FloatTile<WeightType::kF32>(matrix), matrix, x, out, out_stride, begin,
-                         end);
+        return FloatCode::run<WeightType::kF32>(matrix, x, out, out_stride, begin, end);
       case WeightType::kF16:
-        return run_tiles(FloatTile<WeightType::kF16>(matrix), matrix, x, out, out_stride, begin,
-                         end);
+        return FloatCode::run<WeightType::kF16>(matrix, x, out, out_stride, begin, end);
       case WeightType::kBF16:
-        return run_tiles(FloatTile<WeightType::kBF16>(matrix), matrix, x, out, out_stride, begin,
-                         end);
+        return FloatCode::run<WeightType::kBF16>(matrix, x, out, out_stride, begin, end);
 #define OMG_QUANTIZED(name, ...) \
   case WeightType::name:         \
     return run_quantized<Codec<__VA_ARGS__>>(matrix, x, form, out, out_stride, begin, end)
@@ -456,7 +392,7 @@ struct MatmulCode {
         OMG_QUANTIZED(kQ6_K, 6, 32, K::kSuperHalves);
         OMG_QUANTIZED(kIQ4_NL, 4, 128, K::kHalf, kIq4Values);
         OMG_QUANTIZED(kIQ4_XS, 4, 128, K::kSuper, kIq4Values);
-        OMG_QUANTIZED(kMXFP4, 4, 12, K::kBfloat, kMxfp4Values);
+        OMG_QUANTIZED(kMXFP4, 4, 16, K::kBfloat, kMxfp4Values);
 #undef OMG_QUANTIZED
     }
   }
@@ -484,12 +420,15 @@ struct MatmulCode {
     const bool is_zero = !(largest >= 1e-30f) || !is_finite;
     const float scale =
         is_finite ? (is_zero ? 0.0f : largest / 127.0f) : std::numeric_limits<float>::quiet_NaN();
-    Ops::round_to_int8(x, is_zero ? 0.0f : 127.0f / largest, block.quants, block.half_sums);
+    int32_t sums[2];
+    Ops::round_to_int8(x, is_zero ? 0.0f : 127.0f / largest, block.quants, sums);
     block.scale = scale;
-    block.sum = block.half_sums[0] + block.half_sums[1];
-    block.scaled_sum = scale * static_cast<float>(block.sum);
-    block.scaled_half_sums[0] = scale * static_cast<float>(block.half_sums[0]);
-    block.scaled_half_sums[1] = scale * static_cast<float>(block.half_sums[1]);
+    block.minus_sum = -sums[0] - sums[1];
+    block.scaled_sum = scale * static_cast<float>(sums[0] + sums[1]);
+    for (size_t h = 0; h < 2; ++h) {
+      block.minus_half_sums[h] = -sums[h];
+      block.scaled_half_sums[h] = scale * static_cast<float>(sums[h]);
+    }
     block.unused = 0;
   }
 };

@@ -7,8 +7,9 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX2);
 namespace omg::avx2 {
-// clang-format off: the second needs the first
+// clang-format off: each needs those before it
 #include "engine/cpu/ops_avx2-inl.h"
+#include "engine/cpu/matmul_float-inl.h"
 #include "engine/cpu/matmul-inl.h"
 // clang-format on
 }  // namespace omg::avx2

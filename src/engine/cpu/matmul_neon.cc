@@ -6,9 +6,10 @@
 #include "engine/cpu/matmul_common.h"
 
 namespace omg::neon {
-// clang-format off: the second needs the first
+// clang-format off: each needs those before it
 #define OMG_NEON_DOTPROD 0
 #include "engine/cpu/ops_neon-inl.h"
+#include "engine/cpu/matmul_float-inl.h"
 #include "engine/cpu/matmul-inl.h"
 // clang-format on
 #undef OMG_NEON_DOTPROD
@@ -16,9 +17,10 @@ namespace omg::neon {
 
 OMG_TARGET_BEGIN(OMG_TARGET_NEON_DOTPROD);
 namespace omg::neon_dotprod {
-// clang-format off: the second needs the first
+// clang-format off: each needs those before it
 #define OMG_NEON_DOTPROD 1
 #include "engine/cpu/ops_neon-inl.h"
+#include "engine/cpu/matmul_float-inl.h"
 #include "engine/cpu/matmul-inl.h"
 // clang-format on
 #undef OMG_NEON_DOTPROD

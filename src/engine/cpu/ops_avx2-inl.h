@@ -9,8 +9,13 @@ struct Ops {
   using F = __m256;
   static constexpr size_t kRows = 8;
   static constexpr bool kSignedWide = true;
+  static constexpr bool kIntegerZeroPoint = false;
   static constexpr size_t kTileTokens = 4;  // 16 registers
   static constexpr size_t kGroupTokens = 1;
+
+  /// Parts and tokens of a float tile: their sums, the parts' weights and one activation.
+  static constexpr size_t kFloatTileParts = 2;
+  static constexpr size_t kFloatTileTokens = 6;
 
   static OMG_INLINE V load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -61,10 +66,11 @@ struct Ops {
     return sum;
   }
 
-  template <int MaxCode, size_t Quads, size_t Group>
-  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t first, V* out) {
+  template <class T, size_t Quads, size_t Group>
+  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t half, V* out) {
     OMG_UNROLL
-    for (size_t i = 0; i < Group; ++i) out[i] = dot<MaxCode, Quads>(w, x[i]->quants + first);
+    for (size_t i = 0; i < Group; ++i)
+      out[i] = dot<T::kMaxCode, Quads>(w, x[i]->quants + 16 * half);
   }
 
   static OMG_INLINE F to_float(V a) { return _mm256_cvtepi32_ps(a); }
@@ -79,6 +85,20 @@ struct Ops {
     }
   }
   static OMG_INLINE F set(float x) { return _mm256_set1_ps(x); }
+  /// A float for all rows; with a stride in bytes, of the row that many strides on.
+  static OMG_INLINE F broadcast(const float* p) {
+    F value;
+    __asm__ volatile("vbroadcastss %1, %0" : "=x"(value) : "m"(*p));
+    return value;
+  }
+  template <int Strides>
+  static OMG_INLINE F broadcast(const float* p, ptrdiff_t stride) {
+    F value;
+    __asm__ volatile("vbroadcastss (%1,%2,%c3), %0"
+                     : "=x"(value)
+                     : "r"(p), "r"(stride), "i"(Strides));
+    return value;
+  }
   static OMG_INLINE F add(F a, F b) { return _mm256_add_ps(a, b); }
   static OMG_INLINE F sub(F a, F b) { return _mm256_sub_ps(a, b); }
   static OMG_INLINE F mul(F a, F b) { return _mm256_mul_ps(a, b); }

@@ -7,11 +7,16 @@ struct Ops {
   using F = __m512;
   static constexpr size_t kRows = 16;
   static constexpr bool kSignedWide = false;  // vpdpbusd takes codes up to 255
+  static constexpr bool kIntegerZeroPoint = true;
   /// 12 sums + 8 quads of codes + scales, offsets and temporaries fill the 32 registers.
   static constexpr size_t kTileTokens = 12;
   /// Tokens whose sums of a block are in the making together, so that the latency of 5 does not
   /// stall: measured 2.8 products/ns with 4, 2.95 with 6, 3.05 with 12.
   static constexpr size_t kGroupTokens = 6;
+
+  /// Parts and tokens of a float tile: their sums, the parts' weights and one activation.
+  static constexpr size_t kFloatTileParts = 2;
+  static constexpr size_t kFloatTileTokens = 12;
 
   static OMG_INLINE V load(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static OMG_INLINE V bytes(int b) { return _mm512_set1_epi8(static_cast<char>(b)); }
@@ -38,21 +43,29 @@ struct Ops {
   }
 
   using Four [[gnu::may_alias]] = int32_t;
-  /// Sums of the products of Quads quads with the activations of Group tokens from `first` on. As
-  /// assembler because GCC 12 loads each broadcast on its own, copies each sum, and puts the chains
-  /// one behind the other: 1.5 times slower, measured.
-  template <int MaxCode, size_t Quads, size_t Group>
-  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t first, V* out) {
+  /// Sums of the products of Quads quads with the activations of Group tokens, in the half of a
+  /// block that is asked for. As assembler because GCC 12 loads each broadcast on its own, copies
+  /// each sum, and puts the chains one behind the other: 1.5 times slower, measured.
+  template <class T, size_t Quads, size_t Group>
+  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t half, V* out) {
     OMG_UNROLL
-    for (size_t i = 0; i < Group; ++i) __asm__ volatile("vpxord %0, %0, %0" : "=v"(out[i]));
+    for (size_t i = 0; i < Group; ++i) {
+      if constexpr (T::kStartsBelow) {
+        const int32_t& minus = Quads == 8 ? x[i]->minus_sum : x[i]->minus_half_sums[half];
+        __asm__ volatile("vpbroadcastd %1, %0" : "=v"(out[i]) : "m"(minus));
+        out[i] = _mm512_slli_epi32(out[i], T::kZeroShift);
+      } else {
+        __asm__ volatile("vpxord %0, %0, %0" : "=v"(out[i]));
+      }
+    }
     OMG_UNROLL
     for (size_t q = 0; q < Quads; ++q) {
       OMG_UNROLL
       for (size_t i = 0; i < Group; ++i) {
+        const int8_t* quad = x[i]->quants + 16 * half + 4 * q;
         __asm__ volatile("vpdpbusd %2%{1to16%}, %1, %0"
                          : "+v"(out[i])
-                         : "v"(w[q]),
-                           "m"(*reinterpret_cast<const Four*>(x[i]->quants + first + 4 * q)));
+                         : "v"(w[q]), "m"(*reinterpret_cast<const Four*>(quad)));
       }
     }
   }
@@ -64,6 +77,20 @@ struct Ops {
     return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(255)));
   }
   static OMG_INLINE F set(float x) { return _mm512_set1_ps(x); }
+  /// A float for all rows; with a stride in bytes, of the row that many strides on.
+  static OMG_INLINE F broadcast(const float* p) {
+    F value;
+    __asm__ volatile("vbroadcastss %1, %0" : "=v"(value) : "m"(*p));
+    return value;
+  }
+  template <int Strides>
+  static OMG_INLINE F broadcast(const float* p, ptrdiff_t stride) {
+    F value;
+    __asm__ volatile("vbroadcastss (%1,%2,%c3), %0"
+                     : "=v"(value)
+                     : "r"(p), "r"(stride), "i"(Strides));
+    return value;
+  }
   static OMG_INLINE F add(F a, F b) { return _mm512_add_ps(a, b); }
   static OMG_INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
   static OMG_INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }

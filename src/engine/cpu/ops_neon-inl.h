@@ -10,8 +10,12 @@ struct Ops {
   using F = float32x4_t;
   static constexpr size_t kRows = 4;
   static constexpr bool kSignedWide = true;
+  static constexpr bool kIntegerZeroPoint = false;
   static constexpr size_t kTileTokens = 8;  // 8 sums, 8 quads, 4 dots and 8 activations of 32
   static constexpr size_t kGroupTokens = 4;
+
+  static constexpr size_t kFloatTileParts = 4;
+  static constexpr size_t kFloatTileTokens = 6;
 
   static OMG_INLINE V load(const uint8_t* p) { return vld1q_u8(p); }
   static OMG_INLINE V bytes(int b) { return vdupq_n_u8(static_cast<uint8_t>(b)); }
@@ -31,15 +35,16 @@ struct Ops {
   static OMG_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 
 #if OMG_NEON_DOTPROD
-  /// Sums of the products of Quads quads with the activations of Group tokens from `first` on.
-  template <int MaxCode, size_t Quads, size_t Group>
-  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t first, V* out) {
+  /// Sums of the products of Quads quads with the activations of Group tokens, in a half of a
+  /// block.
+  template <class T, size_t Quads, size_t Group>
+  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t half, V* out) {
     OMG_UNROLL
     for (size_t i = 0; i < Group; ++i) {
       int32x4_t sum = vdupq_n_s32(0);
       OMG_UNROLL
       for (size_t q = 0; q < Quads; q += 4) {
-        const int8x16_t four = vld1q_s8(x[i]->quants + first + 4 * q);
+        const int8x16_t four = vld1q_s8(x[i]->quants + 16 * half + 4 * q);
         sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[q]), four, 0);
         sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[q + 1]), four, 1);
         sum = vdotq_laneq_s32(sum, vreinterpretq_s8_u8(w[q + 2]), four, 2);
@@ -74,10 +79,11 @@ struct Ops {
     }
     return vreinterpretq_u8_s32(sum);
   }
-  template <int MaxCode, size_t Quads, size_t Group>
-  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t first, V* out) {
+  template <class T, size_t Quads, size_t Group>
+  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t half, V* out) {
     OMG_UNROLL
-    for (size_t i = 0; i < Group; ++i) out[i] = dot<MaxCode, Quads>(w, x[i]->quants + first);
+    for (size_t i = 0; i < Group; ++i)
+      out[i] = dot<T::kMaxCode, Quads>(w, x[i]->quants + 16 * half);
   }
 #endif
 
@@ -94,6 +100,13 @@ struct Ops {
     }
   }
   static OMG_INLINE F set(float x) { return vdupq_n_f32(x); }
+  /// A float for all rows; with a stride in bytes, of the row that many strides on.
+  static OMG_INLINE F broadcast(const float* p) { return vld1q_dup_f32(p); }
+  template <int Strides>
+  static OMG_INLINE F broadcast(const float* p, ptrdiff_t stride) {
+    return vld1q_dup_f32(
+        reinterpret_cast<const float*>(reinterpret_cast<const std::byte*>(p) + Strides * stride));
+  }
   static OMG_INLINE F add(F a, F b) { return vaddq_f32(a, b); }
   static OMG_INLINE F sub(F a, F b) { return vsubq_f32(a, b); }
   static OMG_INLINE F mul(F a, F b) { return vmulq_f32(a, b); }

@@ -11,8 +11,10 @@
 namespace omg {
 namespace {
 
+/// Floats of a row, an odd number of cache lines: rows of a tile are read side by side, and would
+/// all fall into one set of the first-level cache if they were a multiple of 4096 bytes apart.
 size_t padded(size_t columns) {
-  return (columns + 15) / 16 * 16;
+  return ((columns + 15) / 16 | 1) * 16;
 }
 size_t block_count(size_t columns) {
   return (columns + kActivationBlock - 1) / kActivationBlock;
@@ -26,18 +28,21 @@ ActivationsView ActivationsView::slice(size_t begin, size_t count) const {
   part.tokens = count;
   part.floats += begin * stride;
   part.quants += begin * block_stride;
+  part.tiles = begin % kTileTokens == 0 ? tile_row(begin / kTileTokens) : nullptr;
   return part;
 }
 
 Activations::Activations(size_t max_tokens, size_t max_columns)
-    : storage_(max_tokens * (padded(max_columns) * sizeof(float) +
-                             (block_count(max_columns) | 1) * sizeof(ActivationBlock))),
-      max_tokens_(max_tokens),
-      max_columns_(max_columns) {
+    : max_tokens_(max_tokens), max_columns_(max_columns) {
+  const size_t float_bytes = max_tokens * padded(max_columns) * sizeof(float);
+  const size_t blocks_per_row = block_count(max_columns) | 1;
+  const size_t tile_bytes = max_tokens / kTileTokens * blocks_per_row * sizeof(ActivationTile);
+  const size_t quant_bytes = max_tokens * blocks_per_row * sizeof(ActivationBlock);
+  storage_ = AlignedBytes(float_bytes + tile_bytes + quant_bytes);
+  // Every part is a multiple of 64 bytes, so the next one is aligned.
   floats = reinterpret_cast<float*>(storage_.data());
-  // A row of floats is a multiple of 64 bytes, so the blocks behind them are aligned.
-  quants = reinterpret_cast<ActivationBlock*>(storage_.data() +
-                                              max_tokens * padded(max_columns) * sizeof(float));
+  tiles = reinterpret_cast<ActivationTile*>(storage_.data() + float_bytes);
+  quants = reinterpret_cast<ActivationBlock*>(storage_.data() + float_bytes + tile_bytes);
 }
 
 void Activations::reshape(size_t new_tokens, size_t new_columns) {

@@ -65,13 +65,26 @@ void unpack_row(const PackedMatrix& matrix, size_t row, std::span<float> out);
 struct alignas(64) ActivationBlock {
   int8_t quants[32];
   float scale;
-  int32_t sum;           // of the quants
-  int32_t half_sums[2];  // of the first and the last 16
-  float scaled_sum;      // scale * sum: what a minimum is multiplied with
+  int32_t minus_sum;           // of the quants: what a zero point is multiplied with
+  int32_t minus_half_sums[2];  // of the first and the last 16
+  float scaled_sum;            // scale * sum: what a minimum is multiplied with
   float scaled_half_sums[2];
   float unused;
 };
 static_assert(sizeof(ActivationBlock) == 64);
+
+/// Tokens whose activations stand side by side for products with many tokens at once.
+inline constexpr size_t kTileTokens = 6;
+
+/// The same thirty-two columns of six tokens, interleaved so that a product with all of them reads
+/// one run of bytes.
+struct alignas(64) ActivationTile {
+  int32_t quads[8][kTileTokens];  // four int8 of one token each
+  float scale[kTileTokens];
+  int16_t minus_half_sums[2][8];  // six of each are used
+  float unused[2];
+};
+static_assert(sizeof(ActivationTile) == 256);
 
 /// Activations of some tokens in the forms that products read: floats always, int8 blocks when the
 /// weights are quantised. A view: who made it owns the memory.
@@ -85,9 +98,13 @@ struct ActivationsView {
   /// together, do not fall into one set of a cache.
   size_t block_stride = 0;
   ActivationBlock* quants = nullptr;  // [token][block]
+  /// [token / kTileTokens][block], for instruction sets that use them; whole tiles only. Null in a
+  /// slice that begins within a tile.
+  ActivationTile* tiles = nullptr;
 
   float* row(size_t token) const { return floats + token * stride; }
   ActivationBlock* quant_row(size_t token) const { return quants + token * block_stride; }
+  ActivationTile* tile_row(size_t tile) const { return tiles + tile * block_stride; }
   /// Tokens [begin, begin + count).
   ActivationsView slice(size_t begin, size_t count) const;
 };

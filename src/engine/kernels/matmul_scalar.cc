@@ -28,12 +28,12 @@ ActivationBlock quantize_block(const float* x, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     const float rounded = std::nearbyint(x[i] * inverse);
     block.quants[i] = static_cast<int8_t>(std::clamp(rounded, -127.0f, 127.0f));
-    block.half_sums[i / 16] += block.quants[i];
+    block.minus_half_sums[i / 16] -= block.quants[i];
   }
-  block.sum = block.half_sums[0] + block.half_sums[1];
-  block.scaled_sum = block.scale * static_cast<float>(block.sum);
+  block.minus_sum = block.minus_half_sums[0] + block.minus_half_sums[1];
+  block.scaled_sum = -block.scale * static_cast<float>(block.minus_sum);
   for (size_t h = 0; h < 2; ++h) {
-    block.scaled_half_sums[h] = block.scale * static_cast<float>(block.half_sums[h]);
+    block.scaled_half_sums[h] = -block.scale * static_cast<float>(block.minus_half_sums[h]);
   }
   return block;
 }

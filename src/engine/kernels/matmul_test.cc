@@ -277,10 +277,10 @@ TEST_P(MatmulTest, QuantisedActivationsAreTheNearest) {
       EXPECT_NEAR(block.quants[i] * block.scale, value, block.scale * 0.5001f);
       sums[i / 16] += block.quants[i];
     }
-    EXPECT_EQ(block.half_sums[0], sums[0]);
-    EXPECT_EQ(block.half_sums[1], sums[1]);
-    EXPECT_EQ(block.sum, sums[0] + sums[1]);
-    EXPECT_EQ(block.scaled_sum, block.scale * static_cast<float>(block.sum));
+    EXPECT_EQ(block.minus_half_sums[0], -sums[0]);
+    EXPECT_EQ(block.minus_half_sums[1], -sums[1]);
+    EXPECT_EQ(block.minus_sum, -sums[0] - sums[1]);
+    EXPECT_EQ(block.scaled_sum, block.scale * static_cast<float>(sums[0] + sums[1]));
     EXPECT_EQ(x.quant_row(1)[b].scale, 0.0f);
   }
   EXPECT_TRUE(std::isnan(x.quant_row(2)[0].scale));

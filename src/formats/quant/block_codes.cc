@@ -22,7 +22,7 @@ constexpr CodeInfo kQ5_K = {5, 0, ScaleKind::kSuperMin, nullptr};
 constexpr CodeInfo kQ6_K = {6, 32, ScaleKind::kSuperHalves, nullptr};
 constexpr CodeInfo kIQ4_NL = {4, 128, ScaleKind::kHalf, kIq4Values};
 constexpr CodeInfo kIQ4_XS = {4, 128, ScaleKind::kSuper, kIq4Values};
-constexpr CodeInfo kMXFP4 = {4, 12, ScaleKind::kBfloat, kMxfp4Values};
+constexpr CodeInfo kMXFP4 = {4, 16, ScaleKind::kBfloat, kMxfp4Values};
 
 template <class Block>
 const Block& block_at(const std::byte* row, size_t index) {
