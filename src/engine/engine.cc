@@ -123,9 +123,9 @@ void NativeEngine::plan_memory(const EngineOptions& options) {
   if (options.max_sequences == 0 || options.max_sequences > 65536) {
     throw Error(ErrorCode::kInvalidArgument, "max_sequences must be 1 to 65536");
   }
-  const uint64_t bytes_per_token = uint64_t{spec_.layers} * spec_.kv_heads *
-                                   (spec_.key_length + spec_.value_length) *
-                                   kv_bytes(options.kv_type);
+  const uint64_t block_bytes = kv_key_block_bytes(options.kv_type, spec_.key_length) +
+                               kv_value_block_bytes(options.kv_type, spec_.value_length);
+  const uint64_t bytes_per_token = uint64_t{spec_.layers} * spec_.kv_heads * block_bytes / kKvTile;
   const uint64_t affordable = available_memory() / 2 / bytes_per_token;
   context_length_ = options.context_length;
   if (context_length_ == 0) {

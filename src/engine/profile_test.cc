@@ -103,10 +103,12 @@ TEST(Work, AttentionCountsWhatIsSeen) {
   spec.value_length = 8;
   Step step;
   step.parts.push_back({0, 3, 10, {}});  // sees 11, 12 and 13 positions
-  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2, 0).float_ops, 2.0 * 36 * 4 * 16);
-  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2, 0).bytes, 13 * 2 * 16 * 2 + 3 * 4 * 16 * 4);
-  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2, 5).float_ops, 2.0 * 15 * 4 * 16);
-  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2, 5).bytes, 7 * 2 * 16 * 2 + 3 * 4 * 16 * 4);
+  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2 * 16 * 2, 0).float_ops, 2.0 * 36 * 4 * 16);
+  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2 * 16 * 2, 0).bytes,
+                   13 * 2 * 16 * 2 + 3 * 4 * 16 * 4);
+  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2 * 16 * 2, 5).float_ops, 2.0 * 15 * 4 * 16);
+  EXPECT_DOUBLE_EQ(attention_work(step, spec, 2 * 16 * 2, 5).bytes,
+                   7 * 2 * 16 * 2 + 3 * 4 * 16 * 4);
 }
 
 TEST(MachineLimits, AreMeasured) {

@@ -192,7 +192,7 @@ class BenchCommand : public Command {
     }
     options.max_batch_tokens = std::max(options.max_batch_tokens, options.max_sequences);
     options.threads = threads_;
-    options.kv_type = kv_type_ == "f32" ? KvType::kF32 : KvType::kF16;
+    options.kv_type = kv_type_named(kv_type_);
     options.profile = profile_wanted();
     options.on_progress = [&](float share) {
       cancellation.throw_if_cancelled();

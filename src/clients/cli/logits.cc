@@ -100,7 +100,7 @@ class LogitsCommand : public Command {
     options.context_length = context_;
     options.threads = threads_;
     options.max_batch_tokens = chunk_;
-    options.kv_type = kv_type_ == "f16" ? KvType::kF16 : KvType::kF32;
+    options.kv_type = kv_type_named(kv_type_);
     options.activations = activations_ == "int8" ? ActivationType::kInt8 : ActivationType::kF32;
     options.profile = profile_wanted();
     options.on_progress = [&](float) { cancellation.throw_if_cancelled(); };

@@ -24,7 +24,7 @@ namespace omg::cli {
 struct LoadOptions {
   uint32_t context_length = 0;  // 0: the model's maximum, or what memory allows
   uint32_t threads = 0;         // 0: all that this process may use
-  std::string kv_type = "f16";  // "f16" or "f32"
+  std::string kv_type = "f16";  // a name in kKvTypes
   /// Share of the weights that is loaded, 0 to 1. May throw to stop.
   std::function<void(float)> on_progress;
 };

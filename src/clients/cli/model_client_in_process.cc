@@ -9,6 +9,7 @@
 #include "clients/cli/format.h"
 #include "clients/cli/model_client.h"
 #include "clients/cli/model_path.h"
+#include "clients/cli/options.h"
 #include "clients/cli/profile.h"
 #include "runtimes/native/session.h"
 
@@ -153,7 +154,7 @@ std::unique_ptr<ModelClient> open_model_here(const std::string& model, const Loa
   EngineOptions engine;
   engine.context_length = options.context_length;
   engine.threads = options.threads;
-  engine.kv_type = options.kv_type == "f32" ? KvType::kF32 : KvType::kF16;
+  engine.kv_type = kv_type_named(options.kv_type);
   engine.profile = profile_wanted();
   engine.on_progress = options.on_progress;
   return std::make_unique<InProcessClient>(model, Session::load(resolve_model_path(model), engine),

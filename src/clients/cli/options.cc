@@ -90,11 +90,24 @@ void add_threads_flag(CLI::App& app, uint32_t& threads) {
 }
 
 void add_kv_type_flag(CLI::App& app, std::string& kv_type) {
-  app.add_option("--kv-type", kv_type, "Numbers of the context cache: f16 or f32")
-      ->check(CLI::IsMember({"f16", "f32"}))
+  std::vector<std::string> names;
+  for (const auto& type : kKvTypes) names.emplace_back(type.name);
+  app.add_option("--kv-type", kv_type,
+                 "Numbers of the context cache: f16, q8_0 (half of its memory), q4_0 (a quarter; "
+                 "answers suffer) or f32")
+      ->check(CLI::IsMember(names))
       ->option_text("TYPE")
       ->capture_default_str()
       ->group("Model");
+}
+
+KvType kv_type_named(std::string_view name) {
+  if (const auto type = kv_type_from_name(name)) return *type;
+  std::string names;
+  for (const auto& type : kKvTypes)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", type.name);
+  throw Error(ErrorCode::kUsage,
+              fmt::format("a cache of type '{}': there is none; take one of {}", name, names));
 }
 
 void add_load_flags(CLI::App& app, LoadOptions& options) {

@@ -9,6 +9,7 @@
 #include "clients/cli/model_client.h"
 #include "clients/cli/parameters.h"
 #include "clients/cli/terminal.h"
+#include "engine/kernels/kv_type.h"
 
 namespace omg::cli {
 
@@ -40,6 +41,8 @@ void add_load_flags(CLI::App& app, LoadOptions& options);
 /// --threads alone, and --kv-type alone.
 void add_threads_flag(CLI::App& app, uint32_t& threads);
 void add_kv_type_flag(CLI::App& app, std::string& kv_type);
+/// The type of that name. Error(kUsage) names those there are.
+KvType kv_type_named(std::string_view name);
 
 /// --think [LEVEL]: "true" without a value.
 CLI::Option* add_think_flag(CLI::App& app, std::string& thinking);

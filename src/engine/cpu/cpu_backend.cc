@@ -19,6 +19,10 @@
 namespace omg {
 namespace {
 
+/// One token of 8 key-value heads of 64 with 4 queries each at a depth of 200,000; what does not
+/// fit is not split.
+constexpr size_t kAttentionPartsBytes = size_t{4} << 20;
+
 std::vector<float> to_floats(const TensorView& tensor) {
   std::vector<float> values(tensor.elements());
   dequantize(tensor.type, tensor.bytes, values);
@@ -36,8 +40,8 @@ CpuBackend::CpuBackend(const DecoderSpec& spec, const CpuBackendOptions& options
   if (options.profile) {
     profiler_ = std::make_unique<Profiler>(measure_machine_limits(options.isa, pool_));
   }
-  key_head_bytes_ = size_t{spec.key_length} * kKvBlockTokens * kv_bytes(options.kv_type);
-  value_head_bytes_ = size_t{spec.value_length} * kKvBlockTokens * kv_bytes(options.kv_type);
+  key_head_bytes_ = kv_key_block_bytes(options.kv_type, spec.key_length);
+  value_head_bytes_ = kv_value_block_bytes(options.kv_type, spec.value_length);
   for (uint32_t layer = 0; layer < spec.layers; ++layer) {
     keys_.emplace_back(options.kv_blocks * spec.kv_heads * key_head_bytes_);
     values_.emplace_back(options.kv_blocks * spec.kv_heads * value_head_bytes_);
@@ -46,6 +50,10 @@ CpuBackend::CpuBackend(const DecoderSpec& spec, const CpuBackendOptions& options
   for (size_t worker = 0; worker < pool_.worker_count(); ++worker) {
     attention_scratch_.emplace_back(floats * sizeof(float));
     scratch_bytes_ += attention_scratch_.back().size();
+  }
+  if (pool_.worker_count() > 1) {
+    attention_parts_ = AlignedBytes(kAttentionPartsBytes);
+    scratch_bytes_ += attention_parts_.size();
   }
   positions_.reserve(options.max_batch_tokens);
   set_rope_divisors({});
@@ -97,8 +105,8 @@ double CpuBackend::generation_step_bytes(uint32_t sequences, uint32_t length) co
   }
   for (uint32_t layer = 0; layer < spec_.layers; ++layer) {
     const uint32_t seen = spec_.is_windowed(layer) ? std::min(length, spec_.window) : length;
-    bytes += double(sequences) * seen * spec_.kv_heads * (spec_.key_length + spec_.value_length) *
-             double(kv_bytes(options_.kv_type));
+    bytes += double(sequences) * seen * spec_.kv_heads *
+             double(key_head_bytes_ + value_head_bytes_) / kKvTile;
   }
   return bytes;
 }

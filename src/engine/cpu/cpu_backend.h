@@ -79,6 +79,12 @@ class CpuBackend : public Backend {
   void rotate(const AttentionOp& op);
   void append(const AttentionOp& op);
   void attend_parts(const AttentionOp& op);
+  struct AttentionUnit;
+  std::vector<AttentionUnit> attention_units(uint32_t window) const;
+  std::vector<AttentionUnit> split_units(std::vector<AttentionUnit>& whole) const;
+  size_t part_stride(const AttentionUnit& unit) const;
+  AttentionTile attention_tile(const AttentionOp& op, const AttentionUnit& unit,
+                               size_t worker) const;
   Routing route(const ActivationsView& x, const ExpertsOp& op);
   void multiply_experts(const Matrix& stack, const ActivationsView& x, const Routing& routing,
                         const ActivationsView& out);
@@ -114,6 +120,7 @@ class CpuBackend : public Backend {
   std::vector<uint32_t> positions_;
   std::unique_ptr<RopeTable> rope_, windowed_rope_;
   std::vector<AlignedBytes> attention_scratch_;  // one a worker
+  AlignedBytes attention_parts_;                 // of units that are split into segments
   std::unique_ptr<ExpertScratch> experts_;
   AlignedBytes logits_;
 };

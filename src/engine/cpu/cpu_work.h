@@ -30,8 +30,8 @@ inline Work matmul_work(const PackedMatrix& matrix, size_t tokens, ActivationFor
 }
 
 /// Scores and weighted values of what each token sees; the cache of a sequence is read once for all
-/// of its tokens.
-inline Work attention_work(const Step& step, const DecoderSpec& spec, size_t kv_value_bytes,
+/// of its tokens, `position_bytes` for each position.
+inline Work attention_work(const Step& step, const DecoderSpec& spec, double position_bytes,
                            uint32_t window) {
   const double lengths = double(spec.key_length) + double(spec.value_length);
   Work work;
@@ -42,8 +42,8 @@ inline Work attention_work(const Step& step, const DecoderSpec& spec, size_t kv_
     for (uint32_t position = part.first_position; position < end; ++position) {
       seen += window == 0 ? position + 1 : std::min(position + 1, window);
     }
-    work.bytes += double(most) * spec.kv_heads * lengths * double(kv_value_bytes) +
-                  double(part.tokens) * spec.heads * lengths * sizeof(float);
+    work.bytes +=
+        double(most) * position_bytes + double(part.tokens) * spec.heads * lengths * sizeof(float);
     work.float_ops += 2.0 * seen * spec.heads * lengths;
   }
   return work;

@@ -5,13 +5,28 @@
 struct Simd {
   using F = __m256;
   static constexpr size_t kLanes = 8;
-  static constexpr size_t kRowGroup = 2;      // 2 rows * 4 score registers + 4 keys of 16 registers
-  static constexpr size_t kValueVectors = 4;  // 2 rows * 4 + 4 values
+  static constexpr size_t kTileRows = 6;  // 6 rows * 2 sums + 2 keys or values of 16 registers
+  static constexpr size_t kTileVectors = 2;
 
   static OMG_INLINE F load(const float* x) { return _mm256_loadu_ps(x); }
   static OMG_INLINE void store(float* x, F v) { _mm256_storeu_ps(x, v); }
   static OMG_INLINE F load_f16(const uint16_t* x) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
+  }
+  static OMG_INLINE F load_i8(const int8_t* x) {
+    const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
+  }
+  static OMG_INLINE F load_low_nibbles(const uint8_t* x) {
+    const __m128i pairs = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x));
+    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_cvtepu8_epi32(pairs), _mm256_set1_epi32(15)));
+  }
+  static OMG_INLINE F load_high_nibbles(const uint8_t* x) {
+    const __m128i pairs = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x));
+    return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(pairs), 4));
+  }
+  static OMG_INLINE void prefetch(const void* p) {
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
   }
   static OMG_INLINE void store_f16(uint16_t* x, F v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(x), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));

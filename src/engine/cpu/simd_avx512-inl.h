@@ -5,13 +5,28 @@
 struct Simd {
   using F = __m512;
   static constexpr size_t kLanes = 16;
-  static constexpr size_t kRowGroup = 8;      // 8 rows * 2 score registers + 2 keys of 32 registers
-  static constexpr size_t kValueVectors = 2;  // 8 rows * 2 + 2 values
+  static constexpr size_t kTileRows = 6;  // 6 rows * 4 sums + 4 keys or values of 32 registers
+  static constexpr size_t kTileVectors = 4;
 
   static OMG_INLINE F load(const float* x) { return _mm512_loadu_ps(x); }
   static OMG_INLINE void store(float* x, F v) { _mm512_storeu_ps(x, v); }
   static OMG_INLINE F load_f16(const uint16_t* x) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+  }
+  static OMG_INLINE F load_i8(const int8_t* x) {
+    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+  }
+  static OMG_INLINE F load_low_nibbles(const uint8_t* x) {
+    const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+    return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_cvtepu8_epi32(pairs), _mm512_set1_epi32(15)));
+  }
+  static OMG_INLINE F load_high_nibbles(const uint8_t* x) {
+    const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+    return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(pairs), 4));
+  }
+  static OMG_INLINE void prefetch(const void* p) {
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
   }
   static OMG_INLINE void store_f16(uint16_t* x, F v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(x),

@@ -5,12 +5,16 @@
 struct Simd {
   using F = float;
   static constexpr size_t kLanes = 1;
-  static constexpr size_t kRowGroup = 1;
-  static constexpr size_t kValueVectors = 4;
+  static constexpr size_t kTileRows = 1;
+  static constexpr size_t kTileVectors = 4;
 
   static OMG_INLINE F load(const float* x) { return *x; }
   static OMG_INLINE void store(float* x, F v) { *x = v; }
   static OMG_INLINE F load_f16(const uint16_t* x) { return f16_to_f32(*x); }
+  static OMG_INLINE F load_i8(const int8_t* x) { return *x; }
+  static OMG_INLINE F load_low_nibbles(const uint8_t* x) { return static_cast<float>(*x & 15); }
+  static OMG_INLINE F load_high_nibbles(const uint8_t* x) { return static_cast<float>(*x >> 4); }
+  static OMG_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
   static OMG_INLINE void store_f16(uint16_t* x, F v) { *x = f32_to_f16(v); }
   static OMG_INLINE uint16_t to_f16(float x) { return f32_to_f16(x); }
   static OMG_INLINE F set(float x) { return x; }

@@ -7,9 +7,11 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX2);
 namespace omg::avx2 {
-// clang-format off: the second needs the first
+// clang-format off: each needs the ones before
 #include "engine/cpu/simd_avx2-inl.h"
 #include "engine/cpu/vector-inl.h"
+#include "engine/cpu/cache-inl.h"
+#include "engine/cpu/attention-inl.h"
 // clang-format on
 }  // namespace omg::avx2
 OMG_TARGET_END;
@@ -17,7 +19,7 @@ OMG_TARGET_END;
 namespace omg {
 
 const VectorKernels& avx2_vector_kernels() {
-  static constexpr VectorKernels kTable = avx2::VectorCode::table(Isa::kAvx2);
+  static constexpr VectorKernels kTable = avx2::vector_table(Isa::kAvx2);
   return kTable;
 }
 

@@ -12,9 +12,11 @@
 
 OMG_TARGET_BEGIN(OMG_TARGET_AVX512);
 namespace omg::avx512 {
-// clang-format off: the second needs the first
+// clang-format off: each needs the ones before
 #include "engine/cpu/simd_avx512-inl.h"
 #include "engine/cpu/vector-inl.h"
+#include "engine/cpu/cache-inl.h"
+#include "engine/cpu/attention-inl.h"
 // clang-format on
 }  // namespace omg::avx512
 OMG_TARGET_END;
@@ -22,7 +24,7 @@ OMG_TARGET_END;
 namespace omg {
 
 const VectorKernels& avx512_vector_kernels() {
-  static constexpr VectorKernels kTable = avx512::VectorCode::table(Isa::kAvx512);
+  static constexpr VectorKernels kTable = avx512::vector_table(Isa::kAvx512);
   return kTable;
 }
 

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/float16.h"
+#include "engine/cpu/attention_scratch.h"
 #include "engine/cpu/target.h"
 #include "engine/kernels/vector.h"
 

@@ -6,16 +6,18 @@
 #include "engine/cpu/vector_common.h"
 
 namespace omg::neon {
-// clang-format off: the second needs the first
+// clang-format off: each needs the ones before
 #include "engine/cpu/simd_neon-inl.h"
 #include "engine/cpu/vector-inl.h"
+#include "engine/cpu/cache-inl.h"
+#include "engine/cpu/attention-inl.h"
 // clang-format on
 }  // namespace omg::neon
 
 namespace omg {
 
 const VectorKernels& neon_vector_kernels() {
-  static constexpr VectorKernels kTable = neon::VectorCode::table(Isa::kNeon);
+  static constexpr VectorKernels kTable = neon::vector_table(Isa::kNeon);
   return kTable;
 }
 

@@ -9,27 +9,19 @@
 #include <cstdint>
 
 #include "engine/kernels/isa.h"
+#include "engine/kernels/kv_type.h"
 
 namespace omg {
 
-enum class KvType { kF16, kF32 };
-
-/// Bytes of one cached number.
-constexpr size_t kv_bytes(KvType type) {
-  return type == KvType::kF16 ? 2 : 4;
-}
-
-/// Queries of consecutive positions of one sequence that share a key-value head, against the cache.
-///
-/// Cache layout of one head in one block: keys [key_length][32 positions], so that scores of many
-/// positions fill a register without a horizontal sum; values [32 positions][value_length].
+/// Queries of consecutive positions of one sequence that share a key-value head, against the cache
+/// (kernels/kv_type.h has its layout).
 struct AttentionTile {
   const float* queries =
       nullptr;  // row (token, group) at token * query_stride + group * key_length
   size_t query_stride = 0;
   float* out = nullptr;  // row (token, group) at token * out_stride + group * value_length
   size_t out_stride = 0;
-  uint32_t tokens = 0;
+  uint32_t tokens = 0;          // tokens * groups is at most attention_tile_rows()
   uint32_t groups = 0;          // query heads that share this key-value head
   uint32_t first_position = 0;  // of the first token; the cache holds all up to the last token
   uint32_t key_length = 0;
@@ -46,9 +38,17 @@ struct AttentionTile {
   float* scratch = nullptr;          // attention_scratch_floats() of them, 64-byte aligned
 };
 
-/// Rows (tokens * groups) of a tile are worked on together; more would leave the first-level cache.
-inline constexpr uint32_t kMaxAttentionRows = 64;
+/// Positions are taken in segments of this many, counted from the sequence's start; each is
+/// softened on its own and then joined to the ones before. So segments may be computed by several
+/// threads, and a result does not depend on whether they were.
+inline constexpr uint32_t kAttentionSegment = 512;
+
+/// Rows (tokens * groups) that may be worked on together: queries, weights and sums of so many stay
+/// in the second-level cache.
+uint32_t attention_tile_rows(uint32_t key_length, uint32_t value_length);
 size_t attention_scratch_floats(uint32_t key_length, uint32_t value_length);
+/// Floats of what attention_segment() makes of `rows` rows.
+size_t attention_part_floats(uint32_t value_length, uint32_t rows);
 
 /// Functions of one instruction set; all pointers may be unaligned. `n` is any length.
 struct VectorKernels {
@@ -70,16 +70,20 @@ struct VectorKernels {
   void (*gelu_gate)(const float* gate, const float* up, size_t n, float* out);
   /// y = cap * tanh(y / cap)
   void (*softcap)(float cap, size_t n, float* y);
-  /// Writes keys[n_tokens][key_length] (rows `stride` apart) of one head into positions
-  /// [first, first + n_tokens) of one block, transposed. f16 values saturate: infinities in the
-  /// cache would reach other tokens as NaN.
+  /// Writes keys[tokens][key_length] (rows `stride` apart) of one head into positions
+  /// [first, first + tokens) of one block, transposed. Numbers beyond binary16 saturate: infinities
+  /// in the cache would reach other tokens as NaN.
   void (*store_keys)(const float* keys, size_t stride, uint32_t tokens, uint32_t key_length,
                      uint32_t first, KvType type, std::byte* block);
   void (*store_values)(const float* values, size_t stride, uint32_t tokens, uint32_t value_length,
                        uint32_t first, KvType type, std::byte* block);
-  /// Softmax attention by the online method (Milakov and Gimelshein 2018, arXiv:1805.02867) over
-  /// blocks of 32 positions counted from the sequence's start.
+  /// Softmax attention by the online method (Milakov and Gimelshein 2018, arXiv:1805.02867).
   void (*attention)(const AttentionTile& tile);
+  /// The same in parts: what positions [segment * kAttentionSegment, ... + kAttentionSegment) give,
+  /// into `part`, 64-byte aligned; then all parts, `stride` floats apart, into tile.out.
+  void (*attention_segment)(const AttentionTile& tile, uint32_t segment, float* part);
+  void (*attention_join)(const AttentionTile& tile, const float* parts, size_t stride,
+                         uint32_t segments);
 };
 
 const VectorKernels& vector_kernels(Isa isa);
