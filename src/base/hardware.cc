@@ -6,10 +6,13 @@
 #include <charconv>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <sched.h>
 #include <set>
 #include <sstream>
+#include <sys/resource.h>
 #include <tuple>
+#include <unistd.h>
 #include <utility>
 
 namespace omg {
@@ -255,6 +258,38 @@ uint64_t peak_resident_bytes(const std::string& root) {
     if (words >> key >> kib && key == "VmHWM:") return kib * 1024;
   }
   return 0;
+}
+
+bool reset_peak_resident_bytes(const std::string& root) {
+  std::ofstream file(root + "/proc/self/clear_refs");
+  file << "5" << std::flush;  // proc(5): resets VmHWM
+  return file.good();
+}
+
+std::optional<ProcessorSeconds> processor_seconds(const std::string& root) {
+  std::ifstream file(root + "/proc/stat");
+  std::string name;
+  // user nice system idle iowait irq softirq steal; a guest's time is within user's.
+  std::array<double, 8> ticks{};
+  if (!(file >> name) || name != "cpu") return std::nullopt;
+  for (double& value : ticks) {
+    if (!(file >> value)) return std::nullopt;
+  }
+  const double all = std::accumulate(ticks.begin(), ticks.end(), 0.0);
+  const double hertz = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return ProcessorSeconds{(all - ticks[3] - ticks[4]) / hertz, all / hertz};
+}
+
+double own_processor_seconds() {
+  double seconds = 0;
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    if (::getrusage(who, &usage) != 0) continue;
+    for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+      seconds += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    }
+  }
+  return seconds;
 }
 
 }  // namespace omg

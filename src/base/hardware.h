@@ -46,6 +46,18 @@ MemoryInfo probe_memory(const std::string& root = "");
 
 /// Most bytes of memory this process has had resident (VmHWM); 0 when unknown.
 uint64_t peak_resident_bytes(const std::string& root = "");
+/// Makes the peak begin anew at what is resident now. False where the system does not let it.
+bool reset_peak_resident_bytes(const std::string& root = "");
+
+/// Seconds that all processors together have worked and that they have been there, since the
+/// system started. Nothing when unknown.
+struct ProcessorSeconds {
+  double busy = 0;
+  double all = 0;
+};
+std::optional<ProcessorSeconds> processor_seconds(const std::string& root = "");
+/// Processor time of this process and of the programs that it ran and waited for.
+double own_processor_seconds();
 
 /// Numbers of a kernel list such as "0-3,8": {0, 1, 2, 3, 8}. Stops at what is no list, and at
 /// 65536 numbers.

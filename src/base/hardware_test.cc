@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/gpu_probe.h"
 
@@ -93,6 +94,8 @@ TEST_F(FakeRoot, NothingReadable) {
   EXPECT_EQ(probe_memory(root_).total, 0u);
   EXPECT_FALSE(cgroup_cpu_quota(root_));
   EXPECT_EQ(peak_resident_bytes(root_), 0u);
+  EXPECT_FALSE(reset_peak_resident_bytes(root_));
+  EXPECT_FALSE(processor_seconds(root_).has_value());
 }
 
 TEST_F(FakeRoot, CgroupV2TightestAncestorCounts) {
@@ -138,6 +141,17 @@ TEST_F(FakeRoot, PeakResident) {
   EXPECT_EQ(peak_resident_bytes(root_), 2048u * 1024);
 }
 
+TEST_F(FakeRoot, ProcessorSeconds) {
+  const double hertz = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  write("/proc/stat", "cpu  10 20 30 400 50 6 7 8 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n");
+  const auto seconds = processor_seconds(root_);
+  ASSERT_TRUE(seconds.has_value());
+  EXPECT_DOUBLE_EQ(seconds->busy * hertz, 81);
+  EXPECT_DOUBLE_EQ(seconds->all * hertz, 531);
+  write("/proc/stat", "cpu  10 20 30\n");
+  EXPECT_FALSE(processor_seconds(root_).has_value());
+}
+
 TEST_F(FakeRoot, GraphicsCardsOfSysfs) {
   const std::string card = "/sys/class/drm/card0/device";
   write(card + "/vendor", "0x1002\n");
@@ -170,6 +184,9 @@ TEST(Hardware, ThisMachine) {
   EXPECT_GE(affinity_threads(), 1u);
   EXPECT_GT(probe_memory().total, 0u);
   EXPECT_GT(peak_resident_bytes(), 0u);
+  EXPECT_GT(own_processor_seconds(), 0);
+  ASSERT_TRUE(processor_seconds().has_value());
+  EXPECT_LT(processor_seconds()->busy, processor_seconds()->all);
 }
 
 }  // namespace

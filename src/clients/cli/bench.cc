@@ -8,10 +8,12 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <fstream>
+#include <optional>
 
 #include "base/error.h"
 #include "base/hardware.h"
-#include "base/json.h"
+#include "clients/cli/bench_peer.h"
+#include "clients/cli/bench_report.h"
 #include "clients/cli/bench_workload.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
@@ -19,50 +21,50 @@
 #include "clients/cli/model_path.h"
 #include "clients/cli/options.h"
 #include "clients/cli/profile.h"
-#include "clients/cli/table.h"
 #include "engine/engine.h"
 #include "formats/open_model_file.h"
 
 namespace omg::cli {
 namespace {
 
-struct Speeds {
-  double median = 0;
-  double min = 0;
-  double max = 0;
-};
+constexpr double kMostByOthers = 0.05;  // of all processors; a desktop at rest takes about 0.01
 
-Speeds summarize(std::vector<double> speeds) {
-  std::sort(speeds.begin(), speeds.end());
-  const size_t half = speeds.size() / 2;
-  const double median =
-      speeds.size() % 2 == 1 ? speeds[half] : (speeds[half - 1] + speeds[half]) / 2;
-  return {median, speeds.front(), speeds.back()};
-}
-
-/// A line of the results.
-struct Row {
-  BenchTest test;
-  std::vector<double> speeds;  // tokens per second of all sequences together, one a repetition
-};
-
-/// What one run says of a test: the prompt, the generation, and with users both together.
-void add_speeds(const BenchTest& test, const BenchTimes& times, std::vector<Row>& rows) {
-  const auto add = [&rows](const BenchTest& part, double tokens, double seconds) {
-    if (tokens == 0) return;
-    const auto same = [&](const Row& row) { return row.test.name() == part.name(); };
-    auto row = std::find_if(rows.begin(), rows.end(), same);
-    if (row == rows.end()) row = rows.insert(rows.end(), {part, {}});
-    row->speeds.push_back(tokens / seconds);
-  };
-  const double prompt = double(test.prompt) * test.sequences();
-  const double generated = double(test.generate) * test.sequences();
-  add(test.prompt_part(), prompt, times.prompt_seconds);
-  add(test.generation_part(), generated, times.generate_seconds);
-  if (prompt > 0 && generated > 0) {
-    add(test, prompt + generated, times.prompt_seconds + times.generate_seconds);
+/// Watches what other programs take of the processors. On a busy machine a comparison says nothing:
+/// on two cores under load, the same two programs were seen 30 times apart.
+class OthersWatch {
+ public:
+  /// From here to finish() only this process and those it runs should work.
+  void begin() {
+    start_ = processor_seconds();
+    own_start_ = own_processor_seconds();
   }
-}
+  void finish() {
+    const auto end = processor_seconds();
+    if (!start_ || !end || end->all <= start_->all) return;
+    const double busy = end->busy - start_->busy - (own_processor_seconds() - own_start_);
+    most_ = std::max(most_, busy / (end->all - start_->all));
+  }
+  /// The largest share in any measurement.
+  double most() const { return most_; }
+
+ private:
+  std::optional<ProcessorSeconds> start_;
+  double own_start_ = 0;
+  double most_ = 0;
+};
+
+/// The peak of resident memory without that of the measuring itself.
+class PeakMemory {
+ public:
+  uint64_t bytes() const { return is_valid_ ? std::max(peak_, peak_resident_bytes()) : peak_; }
+  /// Before and after something that does not count.
+  void pause() { peak_ = bytes(); }
+  void resume() { is_valid_ = is_valid_ && reset_peak_resident_bytes(); }
+
+ private:
+  uint64_t peak_ = 0;
+  bool is_valid_ = true;
+};
 
 /// Reads the file once, so that loading is timed with the page cache warm and says something about
 /// us and not about the disk.
@@ -79,7 +81,7 @@ void warm_page_cache(const ModelFile& file, const CancellationToken& cancellatio
 class BenchCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    add_model_argument(app, model_);
+    app.add_option("MODEL", models_, "Path of a .gguf file; may be several")->required();
     const auto add = [&](const char* flag, std::vector<uint32_t>& numbers, uint32_t least,
                          uint32_t most, const char* help) {
       return app
@@ -104,6 +106,11 @@ class BenchCommand : public Command {
         ->check(whole_number(1, 1000))
         ->option_text("N")
         ->capture_default_str();
+    app.add_option("--compare", peers_,
+                   "Path of llama.cpp's llama-bench, or of a fork's: measures it in turns with us "
+                   "on the same file and threads; may be given more than once")
+        ->allow_extra_args(false)
+        ->option_text("PATH");
     app.add_flag("--json", json_, "Print JSON");
     add_threads_flag(app, threads_);
     add_kv_type_flag(app, kv_type_);
@@ -113,7 +120,8 @@ class BenchCommand : public Command {
         "Examples:\n"
         "  omg bench model.gguf\n"
         "  omg bench model.gguf -p 512,4096 -n 64 -d 0,8192\n"
-        "  omg bench model.gguf -p 128 -n 64 -b 1,4,8,16 --json");
+        "  omg bench model.gguf -p 128 -n 64 -b 1,4,8,16\n"
+        "  omg bench model.gguf --compare llama.cpp/build/bin/llama-bench -r 5");
   }
 
   void run(Terminal& terminal) override {
@@ -123,18 +131,26 @@ class BenchCommand : public Command {
     }
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
-    const std::string path = resolve_model_path(model_);
-    terminal.status("reading " + model_);
-    warm_page_cache(open_model_file(path), cancellation);
-    const auto start = std::chrono::steady_clock::now();
-    const ModelFile file = open_model_file(path);
-    const std::unique_ptr<Engine> engine = load(file, tests, cancellation, terminal);
-    load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::vector<Row> rows;
-    for (const BenchTest& test : tests) measure(*engine, test, cancellation, terminal, rows);
-    terminal.status("");
-    json_ ? print_json(*engine, rows, terminal) : print_table(*engine, rows, terminal);
-    print_profile(*engine);
+    std::vector<BenchPeer> peers;
+    for (const std::string& path : peers_) peers.emplace_back(path, cancellation);
+    json::array all;
+    double most_by_others = 0;
+    for (const std::string& model : models_) {
+      const BenchReport report = measure_model(model, tests, peers, cancellation, terminal);
+      most_by_others = std::max(most_by_others, report.others_share);
+      if (json_) {
+        for (json::value& row : to_json(report)) all.push_back(std::move(row));
+      } else {
+        terminal.out((&model == &models_.front() ? "" : "\n") + to_text(report, terminal));
+      }
+    }
+    if (json_) terminal.out(json::serialize(all) + "\n");
+    if (!peers.empty() && most_by_others > kMostByOthers) {
+      throw Error(ErrorCode::kLimitExceeded,
+                  fmt::format("these figures are worthless: other programs used up to {:.0f} % of "
+                              "the processors during a measurement; compare on an idle machine",
+                              most_by_others * 100));
+    }
   }
 
  private:
@@ -180,87 +196,164 @@ class BenchCommand : public Command {
     return tests;
   }
 
-  std::unique_ptr<Engine> load(const ModelFile& file, const std::vector<BenchTest>& tests,
-                               const CancellationToken& cancellation, Terminal& terminal) const {
+  BenchReport measure_model(const std::string& model, const std::vector<BenchTest>& tests,
+                            const std::vector<BenchPeer>& peers,
+                            const CancellationToken& cancellation, Terminal& terminal) const {
+    const std::string path = resolve_model_path(model);
+    terminal.status("reading " + model);
+    warm_page_cache(open_model_file(path), cancellation);
+    const auto start = std::chrono::steady_clock::now();
+    const ModelFile file = open_model_file(path);
+    const std::unique_ptr<Engine> engine =
+        Engine::load(file, engine_options(model, tests, !peers.empty(), cancellation, terminal));
+    BenchReport report;
+    report.load_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    report.model = path;
+    report.family = engine->description().family;
+    report.parameters = engine->description().parameters;
+    report.threads = engine->threads();
+    report.isa = isa_name(engine->isa());
+    report.kv_type = kv_type_;
+    report.weights_bytes = engine->memory_use().weights_bytes;
+    report.kv_bytes = engine->memory_use().kv_bytes;
+    for (const BenchPeer& peer : peers) {
+      report.peer_names.push_back(peer.name());
+      report.peer_paths.push_back(peer.path());
+    }
+    Measuring measuring{*engine, peers, cancellation, terminal, report, {}, {}};
+    peers.empty() ? measure_alone(measuring, tests) : measure_in_turns(measuring, tests);
+    terminal.status("");
+    report.peak_resident_bytes = measuring.peak.bytes();
+    report.others_share = measuring.others.most();
+    print_profile(*engine);
+    return report;
+  }
+
+  /// What the functions below share while one model is measured.
+  struct Measuring {
+    Engine& engine;
+    const std::vector<BenchPeer>& peers;
+    const CancellationToken& cancellation;
+    Terminal& terminal;
+    BenchReport& report;
+    OthersWatch others;
+    PeakMemory peak;
+  };
+
+  /// Test after test: only one has its context in memory.
+  void measure_alone(Measuring& measuring, const std::vector<BenchTest>& tests) const {
+    for (const BenchTest& test : tests) {
+      const auto workload = prepare(measuring, test);
+      for (uint32_t i = 0; i < repeat_; ++i) measure_ours(measuring, *workload, i);
+    }
+  }
+
+  /// Round after round, and in each of them program after program, so that a machine whose speed
+  /// drifts treats them alike. Contexts stay filled; our threads sleep while a peer runs.
+  void measure_in_turns(Measuring& measuring, const std::vector<BenchTest>& tests) const {
+    std::vector<std::unique_ptr<BenchWorkload>> workloads;
+    for (const BenchTest& test : tests) workloads.push_back(prepare(measuring, test));
+    for (uint32_t i = 0; i < repeat_; ++i) {
+      for (const auto& workload : workloads) {
+        measure_ours(measuring, *workload, i);
+        measure_peers(measuring, workload->test(), i);
+      }
+    }
+  }
+
+  static std::unique_ptr<BenchWorkload> prepare(Measuring& measuring, const BenchTest& test) {
+    if (test.depth > 0) measuring.terminal.status(test.name() + ": filling the context");
+    auto workload = std::make_unique<BenchWorkload>(measuring.engine, test, measuring.cancellation);
+    measuring.terminal.status(test.name() + ": warming up");
+    workload->run();
+    return workload;
+  }
+
+  void measure_ours(Measuring& measuring, BenchWorkload& workload, uint32_t round) const {
+    const BenchTest& test = workload.test();
+    measuring.terminal.status(fmt::format("{}: {} of {}", test.name(), round + 1, repeat_));
+    double bandwidth = 0;
+    if (test.generate > 0) {
+      measuring.peak.pause();
+      bandwidth = measuring.engine.measure_read_bandwidth();
+      measuring.peak.resume();
+      measuring.report.read_bytes_per_second.push_back(bandwidth);
+    }
+    measuring.others.begin();
+    const BenchTimes times = workload.run();
+    measuring.others.finish();
+    const double prompt = double(test.prompt) * test.sequences();
+    const double generated = double(test.generate) * test.sequences();
+    if (prompt > 0) {
+      measuring.report.row(test.prompt_part()).speeds.push_back(prompt / times.prompt_seconds);
+    }
+    if (generated > 0) {
+      BenchRow& row = measuring.report.row(test.generation_part());
+      row.speeds.push_back(generated / times.generate_seconds);
+      const uint32_t length = test.depth + test.prompt + test.generate / 2;
+      const double bytes = measuring.engine.generation_step_bytes(test.sequences(), length);
+      row.read_shares.push_back(bytes * test.generate / times.generate_seconds / bandwidth);
+    }
+    if (prompt > 0 && generated > 0) {
+      measuring.report.row(test).speeds.push_back((prompt + generated) /
+                                                  (times.prompt_seconds + times.generate_seconds));
+    }
+  }
+
+  void measure_peers(Measuring& measuring, const BenchTest& test, uint32_t round) const {
+    BenchReport& report = measuring.report;
+    for (size_t i = 0; i < measuring.peers.size(); ++i) {
+      const BenchPeer& peer = measuring.peers[i];
+      measuring.terminal.status(
+          fmt::format("{}: {} of {}: {}", test.name(), round + 1, repeat_, peer.name()));
+      measuring.others.begin();
+      const BenchSpeeds speeds =
+          peer.measure(test, report.model, report.threads, kv_type_, measuring.cancellation);
+      measuring.others.finish();
+      const auto add = [&](const BenchTest& part, const std::optional<double>& speed) {
+        if (speed) report.row(part).peer_speeds[i].push_back(*speed);
+      };
+      add(test.prompt_part(), speeds.prompt);
+      add(test.generation_part(), speeds.generation);
+      add(test, speeds.total);
+    }
+  }
+
+  EngineOptions engine_options(const std::string& model, const std::vector<BenchTest>& tests,
+                               bool all_at_once, const CancellationToken& cancellation,
+                               Terminal& terminal) const {
     EngineOptions options;
-    for (const BenchTest& test : tests) {  // one at a time is alive
+    uint64_t most_tokens = 0;
+    uint64_t all_tokens = 0;
+    uint32_t all_sequences = 0;
+    for (const BenchTest& test : tests) {
       options.context_length =
           std::max(options.context_length, static_cast<uint32_t>(test.length()));
       options.max_sequences = std::max(options.max_sequences, test.sequences());
-      options.kv_capacity_tokens =
-          std::max(options.kv_capacity_tokens, test.sequences() * round_up(test.length()));
+      const uint64_t blocks = (test.length() + kKvBlockTokens - 1) / kKvBlockTokens;
+      const uint64_t tokens = test.sequences() * blocks * kKvBlockTokens;
+      most_tokens = std::max(most_tokens, tokens);
+      all_tokens += tokens;
+      all_sequences += test.sequences();
     }
     options.max_batch_tokens = std::max(options.max_batch_tokens, options.max_sequences);
+    if (all_at_once) options.max_sequences = all_sequences;
+    options.kv_capacity_tokens = all_at_once ? all_tokens : most_tokens;
     options.threads = threads_;
     options.kv_type = kv_type_named(kv_type_);
     options.profile = profile_wanted();
     options.on_progress = [&](float share) {
       cancellation.throw_if_cancelled();
-      terminal.status(fmt::format("loading {} {:.0f} %", model_, share * 100));
+      terminal.status(fmt::format("loading {} {:.0f} %", model, share * 100));
     };
-    return Engine::load(file, options);
-  }
-
-  static uint64_t round_up(uint64_t tokens) {
-    return (tokens + kKvBlockTokens - 1) / kKvBlockTokens * kKvBlockTokens;
-  }
-
-  void measure(Engine& engine, const BenchTest& test, const CancellationToken& cancellation,
-               Terminal& terminal, std::vector<Row>& rows) const {
-    if (test.depth > 0) terminal.status(test.name() + ": filling the context");
-    BenchWorkload workload(engine, test, cancellation);
-    terminal.status(test.name() + ": warming up");
-    workload.run();
-    for (uint32_t i = 0; i < repeat_; ++i) {
-      terminal.status(fmt::format("{}: {} of {}", test.name(), i + 1, repeat_));
-      add_speeds(test, workload.run(), rows);
-    }
-  }
-
-  void print_json(const Engine& engine, const std::vector<Row>& rows, Terminal& terminal) const {
-    json::array array;
-    for (const Row& row : rows) {
-      const Speeds speeds = summarize(row.speeds);
-      array.push_back({{"test", row.test.name()},
-                       {"tokens_per_second",
-                        {{"median", speeds.median}, {"min", speeds.min}, {"max", speeds.max}}},
-                       {"prompt", row.test.prompt},
-                       {"generate", row.test.generate},
-                       {"depth", row.test.depth},
-                       {"batch", row.test.sequences()},
-                       {"threads", engine.threads()},
-                       {"repetitions", repeat_},
-                       {"isa", isa_name(engine.isa())},
-                       {"kv_type", kv_type_},
-                       {"load_seconds", load_seconds_},
-                       {"weights_bytes", engine.memory_use().weights_bytes},
-                       {"kv_bytes", engine.memory_use().kv_bytes},
-                       {"peak_resident_bytes", peak_resident_bytes()}});
-    }
-    terminal.out(json::serialize(array) + "\n");
-  }
-
-  void print_table(const Engine& engine, const std::vector<Row>& rows, Terminal& terminal) const {
-    const ModelDescription& model = engine.description();
-    terminal.out(fmt::format("{} {}, {} thread{}, {}\n\n", model.family,
-                             format_count(model.parameters), engine.threads(),
-                             engine.threads() == 1 ? "" : "s", isa_name(engine.isa())));
-    Table table(
-        {{"TEST"}, {"TOKENS/S", Align::kRight}, {"MIN", Align::kRight}, {"MAX", Align::kRight}});
-    for (const Row& row : rows) {
-      const Speeds speeds = summarize(row.speeds);
-      table.add_row({row.test.name(), fmt::format("{:.2f}", speeds.median),
-                     fmt::format("{:.2f}", speeds.min), fmt::format("{:.2f}", speeds.max)});
-    }
-    terminal.out(table.to_string(terminal));
-    terminal.out(fmt::format(
-        "\nloaded in {:.2f} s (page cache warm), {} of weights, peak memory {}\n", load_seconds_,
-        format_bytes(engine.memory_use().weights_bytes), format_bytes(peak_resident_bytes())));
+    return options;
   }
 
   static constexpr size_t kMaxNumbers = 64;  // of one flag
 
-  std::string model_;
+  std::vector<std::string> models_;
+  std::vector<std::string> peers_;
   std::vector<uint32_t> prompt_ = {512};
   std::vector<uint32_t> generate_ = {64};
   std::vector<uint32_t> depth_ = {0};
@@ -269,7 +362,6 @@ class BenchCommand : public Command {
   uint32_t threads_ = 0;
   std::string kv_type_ = "f16";
   bool json_ = false;
-  double load_seconds_ = 0;
 };
 
 }  // namespace

@@ -2,10 +2,12 @@
 #include "engine/cpu/machine_limits.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <sys/mman.h>
 
+#include "base/error.h"
 #include "engine/cpu/peak_loops.h"
-#include "engine/kernels/matmul.h"
 
 namespace omg {
 namespace {
@@ -34,6 +36,23 @@ uint64_t sum_words(const uint64_t* words, size_t count) {
   return total;
 }
 
+/// Memory that really goes back at the end, so that the peak of a process does not keep it.
+class MappedBytes {
+ public:
+  explicit MappedBytes(size_t size) : size_(size) {
+    data_ = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data_ == MAP_FAILED) throw system_error("cannot get memory to measure reading", errno);
+  }
+  ~MappedBytes() { ::munmap(data_, size_); }
+  MappedBytes(const MappedBytes&) = delete;
+  MappedBytes& operator=(const MappedBytes&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  const size_t size_;
+  void* data_;
+};
+
 /// The compiler must believe that someone wants the value.
 void use(uint64_t value) {
   asm volatile("" : : "r"(value));
@@ -59,8 +78,8 @@ double measure_peak(const PeakLoop& loop, Parallel& parallel) {
 }  // namespace
 
 double measure_read_bandwidth(Parallel& parallel) {
-  const AlignedBytes buffer(kBufferBytes + kWordsAhead * sizeof(uint64_t));
-  auto* const words = reinterpret_cast<uint64_t*>(buffer.data());
+  const MappedBytes buffer(kBufferBytes + kWordsAhead * sizeof(uint64_t));
+  auto* const words = static_cast<uint64_t*>(buffer.data());
   const size_t pieces = kBufferBytes / kPieceBytes;
   parallel.run(pieces, 1, [&](size_t begin, size_t end, size_t) {
     std::fill(words + begin * kWordsPerPiece, words + end * kWordsPerPiece, uint64_t{1});
