@@ -361,7 +361,10 @@ struct MatmulCode {
                             ActivationForm form, float* out, size_t out_stride, size_t panel_begin,
                             size_t panel_end) {
     if (form == ActivationForm::kInt8) {
-      run_tiles(QuantizedTile<T>(matrix), matrix, x, out, out_stride, panel_begin, panel_end);
+      // With kOwnInt8 the unit has other code for these, and does not come here.
+      if constexpr (!Ops::kOwnInt8) {
+        run_tiles(QuantizedTile<T>(matrix), matrix, x, out, out_stride, panel_begin, panel_end);
+      }
     } else {
       run_tiles(ExactTile<T>(matrix), matrix, x, out, out_stride, panel_begin, panel_end);
     }
@@ -377,23 +380,11 @@ struct MatmulCode {
         return FloatCode::run<WeightType::kF16>(matrix, x, out, out_stride, begin, end);
       case WeightType::kBF16:
         return FloatCode::run<WeightType::kBF16>(matrix, x, out, out_stride, begin, end);
-#define OMG_QUANTIZED(name, ...) \
-  case WeightType::name:         \
-    return run_quantized<Codec<__VA_ARGS__>>(matrix, x, form, out, out_stride, begin, end)
-        OMG_QUANTIZED(kQ4_0, 4, 8, K::kHalf);
-        OMG_QUANTIZED(kQ4_1, 4, 0, K::kHalfMin);
-        OMG_QUANTIZED(kQ5_0, 5, 16, K::kHalf);
-        OMG_QUANTIZED(kQ5_1, 5, 0, K::kHalfMin);
-        OMG_QUANTIZED(kQ8_0, 8, 128, K::kHalf);
-        OMG_QUANTIZED(kQ2_K, 2, 0, K::kSuperMinHalves);
-        OMG_QUANTIZED(kQ3_K, 3, 4, K::kSuperHalves);
-        OMG_QUANTIZED(kQ4_K, 4, 0, K::kSuperMin);
-        OMG_QUANTIZED(kQ5_K, 5, 0, K::kSuperMin);
-        OMG_QUANTIZED(kQ6_K, 6, 32, K::kSuperHalves);
-        OMG_QUANTIZED(kIQ4_NL, 4, 128, K::kHalf, kIq4Values);
-        OMG_QUANTIZED(kIQ4_XS, 4, 128, K::kSuper, kIq4Values);
-        OMG_QUANTIZED(kMXFP4, 4, 16, K::kBfloat, kMxfp4Values);
-#undef OMG_QUANTIZED
+#define OMG_TYPE(name, ...) \
+  case WeightType::name:    \
+    return run_quantized<Codec<__VA_ARGS__>>(matrix, x, form, out, out_stride, begin, end);
+        OMG_QUANTIZED_TYPES(OMG_TYPE)
+#undef OMG_TYPE
     }
   }
 

@@ -11,6 +11,7 @@ namespace omg::avx2 {
 #include "engine/cpu/ops_avx2-inl.h"
 #include "engine/cpu/matmul_float-inl.h"
 #include "engine/cpu/matmul-inl.h"
+#include "engine/cpu/int8_avx2-inl.h"
 // clang-format on
 }  // namespace omg::avx2
 OMG_TARGET_END;
@@ -19,7 +20,7 @@ namespace omg {
 
 const MatmulKernels& avx2_matmul_kernels() {
   static constexpr MatmulKernels kTable = {Isa::kAvx2, avx2::MatmulCode::quantize_activations,
-                                           avx2::MatmulCode::matmul};
+                                           avx2::Int8Code::matmul};
   return kTable;
 }
 

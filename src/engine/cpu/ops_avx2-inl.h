@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Register operations of matmul-inl.h in AVX2: 8 rows of a panel in a register. Without VNNI a dot
-// product is vpmaddubsw, whose 16-bit sums saturate: codes above 127 are taken as signed and their
-// signs moved to the activations, and sums are widened before they can reach 32767.
+// Register operations of matmul-inl.h in AVX2: 8 rows of a panel in a register. Products with int8
+// activations are not among them: they have a structure of their own in int8_avx2-inl.h.
 
 struct Ops {
   using V = __m256i;
   using F = __m256;
   static constexpr size_t kRows = 8;
-  static constexpr bool kSignedWide = true;
+  static constexpr bool kSignedWide = false;
   static constexpr bool kIntegerZeroPoint = false;
   static constexpr size_t kTileTokens = 4;  // 16 registers
   static constexpr size_t kGroupTokens = 1;
+  static constexpr bool kOwnInt8 = true;  // int8_avx2-inl.h
 
   /// Parts and tokens of a float tile: their sums, the parts' weights and one activation.
   static constexpr size_t kFloatTileParts = 2;
@@ -41,37 +41,9 @@ struct Ops {
     _mm_prefetch(static_cast<const char*>(p) + 128, _MM_HINT_T0);
   }
 
-  static OMG_INLINE V widen(V pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
-
-  template <int MaxCode, size_t Quads>
-  static OMG_INLINE V dot(const V* w, const int8_t* x) {
-    // Two products of at most MaxCode * 127 stand in 16 bits already; so many quads may be added.
-    constexpr size_t kFit = MaxCode > 128 ? 1 : 32767 / (2 * 127 * MaxCode);
-    constexpr size_t kRun = kFit < Quads ? (kFit < 1 ? 1 : kFit) : Quads;
-    V sum = _mm256_setzero_si256();
-    V run = _mm256_setzero_si256();
-    for (size_t q = 0; q < Quads; ++q) {
-      int32_t four;
-      std::memcpy(&four, x + 4 * q, 4);
-      const V activations = _mm256_set1_epi32(four);
-      V products;
-      if constexpr (MaxCode > 128) {  // signed codes: |w| times x with the sign of w
-        products = _mm256_maddubs_epi16(_mm256_abs_epi8(w[q]), _mm256_sign_epi8(activations, w[q]));
-      } else {
-        products = _mm256_maddubs_epi16(w[q], activations);
-      }
-      run = q % kRun == 0 ? products : _mm256_add_epi16(run, products);
-      if (q % kRun == kRun - 1 || q == Quads - 1) sum = _mm256_add_epi32(sum, widen(run));
-    }
-    return sum;
-  }
-
+  /// Named by code that is not instantiated here.
   template <class T, size_t Quads, size_t Group>
-  static OMG_INLINE void dots(const V* w, const ActivationBlock* const* x, size_t half, V* out) {
-    OMG_UNROLL
-    for (size_t i = 0; i < Group; ++i)
-      out[i] = dot<T::kMaxCode, Quads>(w, x[i]->quants + 16 * half);
-  }
+  static void dots(const V* w, const ActivationBlock* const* x, size_t half, V* out);
 
   static OMG_INLINE F to_float(V a) { return _mm256_cvtepi32_ps(a); }
   template <bool Signed>

@@ -13,6 +13,7 @@ struct Ops {
   static constexpr bool kIntegerZeroPoint = false;
   static constexpr size_t kTileTokens = 8;  // 8 sums, 8 quads, 4 dots and 8 activations of 32
   static constexpr size_t kGroupTokens = 4;
+  static constexpr bool kOwnInt8 = false;
 
   static constexpr size_t kFloatTileParts = 4;
   static constexpr size_t kFloatTileTokens = 6;
