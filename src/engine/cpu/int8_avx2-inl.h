@@ -65,63 +65,151 @@ struct SlabDecoder {
 
   [[gnu::noinline]] static void decode(const std::byte* panel, const PanelSections& sections,
                                        size_t first, size_t count, Slab<S>& slab) {
-    for (size_t p = 0; p < 2; ++p) {
-      const auto part = MatmulCode::part_of<T>(panel, sections, p);
-      if constexpr (S::kInteger) {
-        slab.super[p] = Ops::load_f16(part.super + first / 8 * super_bytes(T::kKind));
-      }
-    }
+    for (size_t p = 0; p < 2; ++p) slab.super[p] = super_scale(panel, sections, p, first);
     for (size_t b = 0; b < count; ++b) {
+      OMG_UNROLL
       for (size_t p = 0; p < 2; ++p) {
-        decode_part(MatmulCode::part_of<T>(panel, sections, p), first + b, p, b, slab);
+        const auto part = MatmulCode::part_of<T>(panel, sections, p);
+        prefetch(part, first + b, p);
+        auto& block = slab.blocks[b];
+        V codes[S::kProducts];
+        decode_codes(part, first + b, codes);
+        OMG_UNROLL
+        for (size_t k = 0; k < S::kProducts; ++k) block.codes[k][p] = codes[k];
+        if constexpr (S::kInteger) {
+          for (size_t r = 0; r < S::kRuns; ++r) block.factors[r][p] = factor(part, first + b, r);
+        }
+        F offsets[2];
+        block.scales[p] = scale_and_offsets(part, first + b, offsets);
+        slab.offsets[b][0][p] = offsets[0];
+        slab.offsets[b][1][p] = offsets[1];
       }
     }
   }
 
- private:
-  static OMG_INLINE void decode_part(const MatmulCode::Part& part, size_t index, size_t p, size_t b,
-                                     Slab<S>& slab) {
-    auto& block = slab.blocks[b];
-    const uint8_t* codes = part.codes + index * code_bytes_per_block(T::kBits);
-    Ops::prefetch(codes + MatmulCode::kPrefetchBytes);
-    V w[8];
-    MatmulCode::decode<T>(codes, w);
+  /// The next lines of codes; part 0 those of the first half of a block, part 1 the others.
+  static OMG_INLINE void prefetch(const MatmulCode::Part& part, size_t index, size_t p) {
+    const uint8_t* ahead =
+        part.codes + index * code_bytes_per_block(T::kBits) + MatmulCode::kPrefetchBytes;
     OMG_UNROLL
-    for (size_t q = 0; q < 8; ++q) {
-      if constexpr (S::kSplit) {
-        block.codes[q][p] = Ops::bits_and(w[q], Ops::bytes(15));
-        block.codes[q + 8][p] = Ops::bits_and(Ops::right<4>(w[q]), Ops::bytes(15));
-      } else {
-        block.codes[q][p] = w[q];
+    for (size_t line = p; line < T::kBits; line += 2) {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + 64 * line), _MM_HINT_T0);
+    }
+  }
+
+  static OMG_INLINE void decode_codes(const MatmulCode::Part& part, size_t index,
+                                      V codes[S::kProducts]) {
+    MatmulCode::decode<T>(part.codes + index * code_bytes_per_block(T::kBits), codes);
+    if constexpr (S::kSplit) {
+      OMG_UNROLL
+      for (size_t q = 0; q < 8; ++q) {
+        codes[q + 8] = Ops::bits_and(Ops::right<4>(codes[q]), Ops::bytes(15));
+        codes[q] = Ops::bits_and(codes[q], Ops::bytes(15));
       }
     }
+  }
+
+  /// What run r of a block is multiplied with: its sub-scales, or what makes up for the split.
+  static OMG_INLINE V factor(const MatmulCode::Part& part, size_t index, size_t r) {
+    if constexpr (!S::kInteger) return _mm256_set1_epi16(S::kSplit && r == 1 ? 16 : 1);
+    const std::byte* scales = part.scales + index * scale_bytes_per_block(T::kKind);
+    const bool is_second = T::kHalves && r >= S::kRuns / 2;
+    const V sub_scales = twice(scales + (is_second ? 16 : 0));
+    return S::kSplit && r == 1 ? _mm256_slli_epi16(sub_scales, 4) : sub_scales;
+  }
+
+  /// d of a super-block, where sub-scales are integers.
+  static OMG_INLINE F super_scale(const std::byte* panel, const PanelSections& sections, size_t p,
+                                  size_t index) {
+    if constexpr (!S::kInteger) return Ops::set(1.0f);
+    const auto part = MatmulCode::part_of<T>(panel, sections, p);
+    return Ops::load_f16(part.super + index / 8 * super_bytes(T::kKind));
+  }
+
+  static OMG_INLINE F scale_and_offsets(const MatmulCode::Part& part, size_t index, F offset[2]) {
     F scale[2];
-    F offset[2] = {Ops::set(0.0f), Ops::set(0.0f)};
+    offset[0] = offset[1] = Ops::set(0.0f);
     MatmulCode::load_scales<T>(part, index, scale, offset);
-    for (size_t h = 0; h < (T::kHalves ? 2 : 1); ++h) {
-      if constexpr (T::kZeroPoint != 0) {
-        offset[h] = Ops::fma(scale[h], Ops::set(static_cast<float>(T::kZeroPoint)), offset[h]);
-      }
-      slab.offsets[b][h][p] = offset[h];
+    if constexpr (T::kZeroPoint != 0) {
+      const F zero_point = Ops::set(static_cast<float>(T::kZeroPoint));
+      for (size_t h = 0; h < 2; ++h) offset[h] = Ops::fma(scale[h], zero_point, offset[h]);
     }
-    if constexpr (S::kInteger) {
-      const std::byte* scales = part.scales + index * scale_bytes_per_block(T::kKind);
-      for (size_t r = 0; r < S::kRuns; ++r) {
-        const bool second = T::kHalves && r >= S::kRuns / 2;
-        const V factor = twice(scales + (second ? 16 : 0));
-        block.factors[r][p] = S::kSplit && r == 1 ? _mm256_slli_epi16(factor, 4) : factor;
-      }
-    } else {
-      block.scales[p] = scale[0];
-    }
+    return scale[0];
   }
 
   /// Eight signed bytes, each to two equal lanes of 16 bits.
   static OMG_INLINE V twice(const std::byte* p) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    const __m128i halves = _mm_cvtepi8_epi16(bytes);
-    return _mm256_setr_m128i(_mm_unpacklo_epi16(halves, halves),
-                             _mm_unpackhi_epi16(halves, halves));
+    int64_t eight;
+    std::memcpy(&eight, p, 8);
+    const V to_high = _mm256_setr_epi8(-1, 0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3,  //
+                                       -1, 4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7);
+    return _mm256_srai_epi16(_mm256_shuffle_epi8(_mm256_set1_epi64x(eight), to_high), 8);
+  }
+};
+
+/// One token times up to 256 columns straight from the panel: what is decoded for one token only
+/// need not be stored. The same operations as SlabTile's.
+template <class T>
+struct OneToken {
+  using S = ShapeOf<T>;
+  using D = SlabDecoder<T>;
+  using V = Ops::V;
+  using F = Ops::F;
+
+  [[gnu::noinline]] static void run(const std::byte* panel, const PanelSections& sections,
+                                    size_t first, size_t count, const ActivationBlock* x,
+                                    F sums[2]) {
+    F products[2] = {Ops::set(0.0f), Ops::set(0.0f)};
+    if constexpr (!S::kInteger) products[0] = sums[0], products[1] = sums[1];
+    F offsets[Slab<S>::kBlocks][2][2];  // [block][part][half]
+    for (size_t b = 0; b < count; ++b) {
+      OMG_UNROLL
+      for (size_t p = 0; p < 2; ++p) {
+        const auto part = MatmulCode::part_of<T>(panel, sections, p);
+        D::prefetch(part, first + b, p);
+        const F scale = D::scale_and_offsets(part, first + b, offsets[b][p]);
+        F product = Ops::to_float(dot(part, first + b, x[b].quants));
+        if constexpr (!S::kInteger) product = Ops::mul(product, scale);
+        products[p] = Ops::fma(product, Ops::set(x[b].scale), products[p]);
+      }
+    }
+    OMG_UNROLL
+    for (size_t p = 0; p < 2; ++p) {
+      F total = products[p];
+      if constexpr (S::kInteger) {
+        total = Ops::fma(products[p], D::super_scale(panel, sections, p, first), sums[p]);
+      }
+      for (size_t b = 0; b < count; ++b) {
+        if constexpr (T::kHalves) {
+          total = Ops::fnma(Ops::set(x[b].scaled_half_sums[0]), offsets[b][p][0], total);
+          total = Ops::fnma(Ops::set(x[b].scaled_half_sums[1]), offsets[b][p][1], total);
+        } else {
+          total = Ops::fnma(Ops::set(x[b].scaled_sum), offsets[b][p][0], total);
+        }
+      }
+      sums[p] = total;
+    }
+  }
+
+ private:
+  static OMG_INLINE V dot(const MatmulCode::Part& part, size_t index, const int8_t* x) {
+    V codes[S::kProducts];
+    D::decode_codes(part, index, codes);
+    V sum;
+    OMG_UNROLL
+    for (size_t r = 0; r < S::kRuns; ++r) {
+      V run;
+      OMG_UNROLL
+      for (size_t k = 0; k < S::kRun; ++k) {
+        int32_t four;
+        std::memcpy(&four, x + 4 * ((r * S::kRun + k) % 8), 4);
+        const V product = _mm256_maddubs_epi16(codes[r * S::kRun + k], _mm256_set1_epi32(four));
+        run = k == 0 ? product : _mm256_add_epi16(run, product);
+      }
+      const V wide = _mm256_madd_epi16(run, D::factor(part, index, r));
+      sum = r == 0 ? wide : _mm256_add_epi32(sum, wide);
+    }
+    return sum;
   }
 };
 
@@ -302,6 +390,10 @@ struct Int8Code {
         for (size_t t = 0; t < tokens; ++t) sums[t][0] = sums[t][1] = Ops::set(0.0f);
         for (size_t b = 0; b < blocks; b += Slab<S>::kBlocks) {
           const size_t count = std::min(Slab<S>::kBlocks, blocks - b);
+          if (tokens == 1) {
+            OneToken<T>::run(data, sections, b, count, x.quant_row(first) + b, sums[0]);
+            continue;
+          }
           SlabDecoder<T>::decode(data, sections, b, count, slab);
           run_tiles(slab, count, x.quant_row(first) + b, x.block_stride, T::kHalves, tokens, sums);
         }
