@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """omg bench --compare, against programs that speak as llama-bench does, and some that do not."""
 
+import json
 import os
+import pathlib
 import re
 import stat
 import subprocess
@@ -9,9 +11,16 @@ import sys
 import time
 import unittest
 
-from harness import BINARY, FOLDER, any_model, environment, made_model, omg, omg_ok
-
-import json
+from harness import (
+    BINARY,
+    FOLDER,
+    MAKE_MODEL,
+    any_model,
+    environment,
+    made_model,
+    omg,
+    omg_ok,
+)
 
 # A llama-bench: --help, then one row of JSON; how it answers is in its folder's file "manner".
 PEER = '''#!{python}
@@ -52,6 +61,8 @@ BATCHED = '''#!{python}
 import os, sys
 here = os.path.dirname(os.path.abspath(__file__))
 value = lambda flag: sys.argv[sys.argv.index(flag) + 1]
+if open(os.path.join(here, "manner")).read() == "ik":
+    sys.stdout = sys.stderr
 print("main: n_kv_max = 512\\n")
 print("| PP | TG | B | N_KV | T_PP s | S_PP t/s | T_TG s | S_TG t/s | T s | S t/s |")
 print("|----|----|---|------|--------|----------|--------|----------|-----|-------|")
@@ -140,11 +151,13 @@ class Compare(unittest.TestCase):
         self.assertTrue(any("-gp" in c for c in calls(second)))
 
     def test_users(self):
-        path = peer("plain", "users", batched=True)
         arguments = ["-p", "16", "-n", "4", "-b", "3", "-r", 1]
-        rows = self.compare(any_model(), *arguments, "--compare", path)
-        speeds = {row["test"]: row["peers"][0]["samples"] for row in rows}
-        self.assertEqual(speeds, {"pp16 x3": [200.0], "tg4 x3": [50.0], "pp16+tg4 x3": [80.0]})
+        expected = {"pp16 x3": [200.0], "tg4 x3": [50.0], "pp16+tg4 x3": [80.0]}
+        for manner in ("plain", "ik"):
+            path = peer(manner, "users", batched=True)
+            rows = self.compare(any_model(), *arguments, "--compare", path)
+            speeds = {row["test"]: row["peers"][0]["samples"] for row in rows}
+            self.assertEqual(speeds, expected)
         alone = peer("plain", "no-users")
         self.check_failure(3, alone, "llama-batched-bench", *arguments)
 
@@ -190,6 +203,26 @@ class Compare(unittest.TestCase):
         self.assertEqual(process.wait(60), 130)
         with self.assertRaises(ProcessLookupError):
             os.kill(sleeper, 0)
+
+    def test_the_table_of_the_readme(self):
+        table = pathlib.Path(__file__).parents[2] / "bench" / "table.py"
+        peers = [peer("plain", "users", batched=True), peer("fails", "broken")]
+        command = [sys.executable, "-B", table, "--quick", "--rounds", "2", "--threads", "1"]
+        command += ["--preset", "tiny-llama", "--models", FOLDER / "table", "--omg", BINARY]
+        command += ["--make-model", MAKE_MODEL, "--peer", peers[0], "--peer", peers[1]]
+        sets = json.loads(omg_ok("info", "--json"))["cpu"]["instruction_sets"]
+        if any(s["name"] == "avx2" and s["supported"] for s in sets):
+            command += ["--avx2-peer", peers[0]]
+        done = subprocess.run([str(c) for c in command], env=environment(), capture_output=True,
+                              text=True, check=False)
+        worthless = "WORTHLESS" in done.stdout
+        self.assertEqual(done.returncode, 1 if worthless else 0, done.stderr)
+        speed = r"[\d.]+ \([\d.]+–[\d.]+\)"
+        self.assertRegex(done.stdout, rf"\| Q4_K_M pp512 \| {speed} \| 100 \(100–100\) \| \*\*")
+        self.assertRegex(done.stdout, rf"\| Q4_K_M tg64 x4 \| {speed} \| 50.0 \(50.0–50.0\) \| ")
+        self.assertRegex(done.stdout, r"\| Q4_K_M \| [\d.]+, [\d.]+ s \| 1 MiB \| \d+ MiB \| ")
+        self.assertIn("left out, ", done.stdout)
+        self.assertIn("no such tensor", done.stdout)
 
 
 class Alone(unittest.TestCase):

@@ -112,13 +112,13 @@ BenchPeer::BenchPeer(std::string path, const CancellationToken& cancellation)
   has_generation_after_ = text.find("-gp ") != std::string::npos;
 }
 
-std::string BenchPeer::run(std::vector<std::string> command, const std::string& kv_type,
-                           const CancellationToken& cancellation) const {
+ProcessResult BenchPeer::run(std::vector<std::string> command, const std::string& kv_type,
+                             const CancellationToken& cancellation) const {
   for (const char* flag : {"-ctk", "-ctv"}) {
     command.emplace_back(flag);
     command.push_back(kv_type);
   }
-  const ProcessResult result = run_process(command, cancellation);
+  ProcessResult result = run_process(command, cancellation);
   if (result.exit_code != 0) {
     throw Error(
         ErrorCode::kIo,
@@ -126,7 +126,7 @@ std::string BenchPeer::run(std::vector<std::string> command, const std::string& 
                     result.exit_code, last_line(result.err.empty() ? result.out : result.err),
                     fmt::join(command, " ")));
   }
-  return result.out;
+  return result;
 }
 
 BenchSpeeds BenchPeer::measure(const BenchTest& test, const std::string& model, uint32_t threads,
@@ -148,7 +148,7 @@ BenchSpeeds BenchPeer::measure(const BenchTest& test, const std::string& model, 
     add({"-p", "0", "-n", "0", "-gp", fmt::format("{},{}", test.depth, test.generate)});
     shown_prompt = test.depth;
   }
-  const std::string out = run(std::move(command), kv_type, cancellation);
+  const std::string out = run(std::move(command), kv_type, cancellation).out;
   const double speed = find_speed(path_, out, shown_prompt, test.generate);
   BenchSpeeds speeds;
   (test.prompt > 0 ? speeds.prompt : speeds.generation) = speed;
@@ -181,13 +181,14 @@ BenchSpeeds BenchPeer::measure_users(const BenchTest& test, const std::string& m
                                             std::to_string(test.generate),
                                             "-npl",
                                             std::to_string(test.users)};
-  std::string out;
+  ProcessResult result;
   // It prints from a thread that its end sometimes outruns: one of four runs was without its row.
   for (int attempt = 0; attempt < 5; ++attempt) {
-    out = run(command, kv_type, cancellation);
-    if (const auto speeds = find_row(out, test)) return *speeds;
+    result = run(command, kv_type, cancellation);
+    if (const auto speeds = find_row(result.out, test)) return *speeds;
+    if (const auto speeds = find_row(result.err, test)) return *speeds;  // ik_llama.cpp's
   }
-  fail_output(program, fmt::format("row of its table for {} users", test.users), out);
+  fail_output(program, fmt::format("row of its table for {} users", test.users), result.out);
 }
 
 }  // namespace omg::cli

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/cancellation.h"
+#include "base/child_process.h"
 #include "clients/cli/bench_workload.h"
 
 namespace omg::cli {
@@ -37,8 +38,8 @@ class BenchPeer {
                       const std::string& kv_type, const CancellationToken& cancellation) const;
 
  private:
-  std::string run(std::vector<std::string> command, const std::string& kv_type,
-                  const CancellationToken& cancellation) const;
+  ProcessResult run(std::vector<std::string> command, const std::string& kv_type,
+                    const CancellationToken& cancellation) const;
   BenchSpeeds measure_users(const BenchTest& test, const std::string& model, uint32_t threads,
                             const std::string& kv_type,
                             const CancellationToken& cancellation) const;
