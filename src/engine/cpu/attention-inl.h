@@ -64,7 +64,7 @@ struct AttentionCode {
       for (size_t v = 0; v < kVectors; ++v) {
         const size_t half = (column + v * kLanes) / kKvTile;
         const size_t place = (column + v * kLanes) % kKvTile;
-        base[v] = keys.half[half] + kv_code_bytes(Type, place);
+        base[v] = keys.half[half] + CacheCode::offset_in_run<Type>(place);
         scales[v] = keys.scales + half * keys.runs * kKvTile + place;
       }
       F sum[Count][kVectors];
@@ -78,7 +78,8 @@ struct AttentionCode {
         F key[kVectors];
         OMG_UNROLL
         for (size_t v = 0; v < kVectors; ++v) {
-          key[v] = CacheCode::load<Type>(base[v] + d * keys.stride);
+          const size_t place = (column + v * kLanes) % kKvTile;
+          key[v] = CacheCode::load<Type>(base[v] + d * keys.stride, place);
           if constexpr (kv_has_scales(Type)) {
             key[v] = Simd::mul(key[v], Simd::load(scales[v] + d / kKvRun * kKvTile));
           }
@@ -189,6 +190,8 @@ struct AttentionCode {
   template <KvType Type, size_t Count, size_t Vectors>
   static OMG_INLINE void add_columns(const AttentionScratch& work, const Source& values,
                                      float* sums, size_t row, size_t column, Visible range) {
+    // Known when this is compiled if a pass is whole runs.
+    const size_t first_place = Vectors * kLanes % kKvRun == 0 ? 0 : column % kKvRun;
     const float* weights[Count];
     F sum[Count][Vectors];
     OMG_UNROLL
@@ -208,13 +211,16 @@ struct AttentionCode {
       const std::byte* ahead = column == 0 ? values.ahead[half] : nullptr;
       for (size_t i = low; i < high; ++i) {
         const size_t offset = (i - first) * values.stride;
-        const std::byte* base = values.half[half] + offset + kv_code_bytes(Type, column);
+        const std::byte* base = values.half[half] + offset;
         F value[Vectors];
         OMG_UNROLL
         for (size_t v = 0; v < Vectors; ++v) {
-          value[v] = CacheCode::load<Type>(base + kv_code_bytes(Type, v * kLanes));
+          const size_t run = (column + v * kLanes) / kKvRun;
+          const size_t place = (first_place + v * kLanes) % kKvRun;
+          const size_t begin = run * kv_code_bytes(Type, kKvRun);
+          value[v] =
+              CacheCode::load<Type>(base + begin + CacheCode::offset_in_run<Type>(place), place);
           if constexpr (kv_has_scales(Type)) {
-            const size_t run = (column + v * kLanes) / kKvRun;
             value[v] = Simd::mul(value[v], Simd::set(values.scales[i * values.runs + run]));
           }
         }
@@ -331,10 +337,10 @@ struct AttentionCode {
     const StepBlocks blocks = step_blocks(tile, start, newest);
     const uint32_t filled = std::min<uint32_t>(newest - start + 1, kStep);
     for (uint32_t half = 0; half < 2; ++half) {
-      CacheCode::widen_keys<Type>(blocks.keys[half], tile.key_length, work.keys + half * kKvTile,
+      CacheCode::widen_keys<Type>(blocks.keys[half], tile.key_length, work.block + half * kKvTile,
                                   kStep);
     }
-    const auto* key_bytes = reinterpret_cast<const std::byte*>(work.keys);
+    const auto* key_bytes = reinterpret_cast<const std::byte*>(work.block);
     const Source keys = {{key_bytes, key_bytes + kKvTile * sizeof(float)},
                          kStep * sizeof(float),
                          work.key_scales,
@@ -345,9 +351,9 @@ struct AttentionCode {
     for (uint32_t half = 0; half < 2 && half * kKvTile < filled; ++half) {
       CacheCode::widen_values<Type>(blocks.values[half], tile.value_length,
                                     std::min(filled - half * kKvTile, kKvTile), work.width,
-                                    work.values + half * kKvTile * work.width);
+                                    work.block + half * kKvTile * work.width);
     }
-    const auto* value_bytes = reinterpret_cast<const std::byte*>(work.values);
+    const auto* value_bytes = reinterpret_cast<const std::byte*>(work.block);
     const Source values = {{value_bytes, value_bytes + kKvTile * work.width * sizeof(float)},
                            work.width * sizeof(float),
                            work.value_scales,
@@ -412,7 +418,8 @@ struct AttentionCode {
             : step_widened<KvType::kQ8_0>(tile, work, part, rows, start, newest);
         break;
       case KvType::kQ4_0:
-        step_widened<KvType::kQ4_0>(tile, work, part, rows, start, newest);
+        few ? step_direct<KvType::kQ4_0>(tile, work, part, rows, start, newest)
+            : step_widened<KvType::kQ4_0>(tile, work, part, rows, start, newest);
         break;
     }
   }

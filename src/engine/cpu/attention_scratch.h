@@ -3,6 +3,7 @@
 // How the memory that attention works in is divided; the same for every instruction set.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -36,8 +37,7 @@ struct AttentionScratch {
   AttentionScratch(float* memory, uint32_t key_length, uint32_t value_length)
       : width(up_to_16(value_length)), memory_(memory) {
     const size_t rows = attention_tile_rows(key_length, value_length);
-    keys = take(key_length * kAttentionStep);
-    values = take(width * kAttentionStep);
+    block = take(std::max<size_t>(key_length, width) * kAttentionStep);
     key_scales = take(2 * kv_runs(key_length) * kKvTile);
     value_scales = take(2 * kv_runs(value_length) * kKvTile);
     queries = take(rows * key_length);
@@ -50,8 +50,7 @@ struct AttentionScratch {
   }
 
   size_t width;         // value_length rounded up to 16
-  float* keys;          // [key_length][kAttentionStep]
-  float* values;        // [kAttentionStep][width]
+  float* block;         // a step's keys [key_length][kAttentionStep], then values [.][width]
   float* key_scales;    // [2 blocks][runs][32]
   float* value_scales;  // [2 blocks][32][runs]
   float* queries;       // [rows][key_length], scaled

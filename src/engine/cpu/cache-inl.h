@@ -174,29 +174,25 @@ struct CacheCode {
 
   // --- Reading ---------------------------------------------------------------------------------
 
-  /// kLanes numbers from `p` on, before their scale. Not for q4_0.
+  /// Where number i of 32 that stand together begins.
   template <KvType Type>
-  static OMG_INLINE F load(const std::byte* p) {
+  static constexpr size_t offset_in_run(size_t i) {
+    return Type == KvType::kQ4_0 ? i % 16 : kv_code_bytes(Type, i);
+  }
+
+  /// kLanes numbers from `p` on, before their scale: the i-th of their run and those after it.
+  template <KvType Type>
+  static OMG_INLINE F load(const std::byte* p, size_t i) {
     if constexpr (Type == KvType::kF32) {
       return Simd::load(reinterpret_cast<const float*>(p));
     } else if constexpr (Type == KvType::kF16) {
       return Simd::load_f16(reinterpret_cast<const uint16_t*>(p));
-    } else {
-      static_assert(Type == KvType::kQ8_0);
+    } else if constexpr (Type == KvType::kQ8_0) {
       return Simd::load_i8(reinterpret_cast<const int8_t*>(p));
-    }
-  }
-
-  /// Numbers [i, i + kLanes) of 32 that stand together, before their scale.
-  template <KvType Type>
-  static OMG_INLINE F load_of_run(const std::byte* run, size_t i) {
-    if constexpr (Type == KvType::kQ4_0) {
-      const auto* pairs = reinterpret_cast<const uint8_t*>(run);
-      const F code =
-          i < 16 ? Simd::load_low_nibbles(pairs + i) : Simd::load_high_nibbles(pairs + i - 16);
-      return Simd::sub(code, Simd::set(8.0f));
     } else {
-      return load<Type>(run + kv_code_bytes(Type, i));
+      const auto* pairs = reinterpret_cast<const uint8_t*>(p);
+      const F code = i < 16 ? Simd::load_low_nibbles(pairs) : Simd::load_high_nibbles(pairs);
+      return Simd::sub(code, Simd::set(8.0f));
     }
   }
 
@@ -211,7 +207,7 @@ struct CacheCode {
         F scale = Simd::set(1.0f);
         if constexpr (kv_has_scales(Type)) scale = Simd::load_f16(scales + begin + i);
         for (uint32_t d = begin; d < end; ++d) {
-          F key = load_of_run<Type>(block + d * kRowBytes, i);
+          F key = load<Type>(block + d * kRowBytes + offset_in_run<Type>(i), i);
           if constexpr (kv_has_scales(Type)) key = Simd::mul(key, scale);
           Simd::store(out + d * stride + i, key);
         }
@@ -231,7 +227,7 @@ struct CacheCode {
       for (size_t i = 0; i < width; i += kLanes) {
         const size_t run = i / kKvRun;
         const std::byte* codes = block + p * row_bytes + run * kv_code_bytes(Type, kKvRun);
-        F value = load_of_run<Type>(codes, i % kKvRun);
+        F value = load<Type>(codes + offset_in_run<Type>(i % kKvRun), i % kKvRun);
         if constexpr (kv_has_scales(Type)) {
           value = Simd::mul(value, Simd::set(f16_to_f32(scales[p * runs + run])));
         }
