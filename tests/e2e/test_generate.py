@@ -52,6 +52,19 @@ class Stories(unittest.TestCase):
                 text = greedy(STORIES, case["prompt"], len(case["ids"]), *flags)
                 self.assertEqual(text, case["text"])
 
+    def test_a_cache_of_eight_bits_writes_the_same_story(self):
+        case = json.loads(GREEDY.read_text())[0]
+        for name in supported_sets():
+            with self.subTest(isa=name):
+                env = environment(OMG_CPU_ISA=name)
+                flags = ("--kv-type", "q8_0")
+                text = greedy(STORIES, case["prompt"], len(case["ids"]), *flags, env=env)
+                self.assertEqual(text, case["text"])
+
+    def test_a_cache_of_four_bits_writes_text(self):
+        text = greedy(STORIES, "Once upon a time", 40, "--kv-type", "q4_0")
+        self.assertIn("there was a", text)
+
     def test_stop_strings(self):
         text = greedy(STORIES, "Once upon a time", 60, "--stop", "named Lily")
         self.assertEqual(text, ", there was a little girl ")

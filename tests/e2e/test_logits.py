@@ -75,7 +75,7 @@ class Invariance(unittest.TestCase):
     def test_other_number_types_are_near(self):
         model = made_model()
         exact = logits(model, self.tokens, 3)["logits"]
-        for flags in [("--kv-type", "f16"), ("--activations", "int8")]:
+        for flags in [("--kv-type", "f16"), ("--kv-type", "q8_0"), ("--activations", "int8")]:
             with self.subTest(flags):
                 error = normalised_error(logits(model, self.tokens, 3, *flags)["logits"], exact)
                 self.assertLess(error, 2e-2)

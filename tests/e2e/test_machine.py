@@ -112,6 +112,16 @@ class Bench(unittest.TestCase):
         (result,) = self.bench("-p", 0, "-n", 4, "-b", 5)
         self.assertEqual((result["test"], result["batch"]), ("tg4 x5", 5))
 
+    def test_cache_types_take_what_they_say(self):
+        sizes = {}
+        for name in ["f32", "f16", "q8_0", "q4_0"]:
+            (result,) = self.bench("-p", 64, "-n", 0, "-r", 1, "--kv-type", name)
+            self.assertEqual(result["kv_type"], name)
+            sizes[name] = result["kv_bytes"]
+        self.assertEqual(sizes["f32"], 2 * sizes["f16"])
+        self.assertLess(sizes["q4_0"], sizes["q8_0"])
+        self.assertLess(sizes["q8_0"], sizes["f32"])
+
     def test_users_at_once(self):
         results = self.bench("-p", 24, "-n", 8, "-b", "1,30", "-r", 1)  # not all in one step
         speeds = {r["test"]: r["tokens_per_second"]["median"] for r in results}
