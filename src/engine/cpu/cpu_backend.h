@@ -74,6 +74,7 @@ class CpuBackend : public Backend {
   struct ExpertScratch;
   ActivationForm form(const PackedMatrix& matrix) const;
   void quantize(const ActivationsView& x);
+  size_t panel_grain(size_t panels) const;
   void add_bias(const Vector* bias, float* out, size_t stride, size_t tokens, size_t row_begin,
                 size_t row_end) const;
   void rotate(const AttentionOp& op);

@@ -16,6 +16,7 @@ namespace omg::avx512 {
 #include "engine/cpu/ops_avx512-inl.h"
 #include "engine/cpu/matmul_float-inl.h"
 #include "engine/cpu/matmul-inl.h"
+#include "engine/cpu/matmul_prompt_avx512-inl.h"
 // clang-format on
 }  // namespace omg::avx512
 OMG_TARGET_END;
@@ -23,8 +24,8 @@ OMG_TARGET_END;
 namespace omg {
 
 const MatmulKernels& avx512_matmul_kernels() {
-  static constexpr MatmulKernels kTable = {Isa::kAvx512, avx512::MatmulCode::quantize_activations,
-                                           avx512::MatmulCode::matmul};
+  static constexpr MatmulKernels kTable = {Isa::kAvx512, avx512::PromptCode::quantize_activations,
+                                           avx512::PromptCode::matmul};
   return kTable;
 }
 

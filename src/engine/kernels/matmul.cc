@@ -36,7 +36,8 @@ Activations::Activations(size_t max_tokens, size_t max_columns)
     : max_tokens_(max_tokens), max_columns_(max_columns) {
   const size_t float_bytes = max_tokens * padded(max_columns) * sizeof(float);
   const size_t blocks_per_row = block_count(max_columns) | 1;
-  const size_t tile_bytes = max_tokens / kTileTokens * blocks_per_row * sizeof(ActivationTile);
+  const size_t tile_bytes =
+      (max_tokens + kTileTokens - 1) / kTileTokens * blocks_per_row * sizeof(ActivationTile);
   const size_t quant_bytes = max_tokens * blocks_per_row * sizeof(ActivationBlock);
   storage_ = AlignedBytes(float_bytes + tile_bytes + quant_bytes);
   // Every part is a multiple of 64 bytes, so the next one is aligned.

@@ -80,9 +80,8 @@ inline constexpr size_t kTileTokens = 6;
 /// one run of bytes.
 struct alignas(64) ActivationTile {
   int32_t quads[8][kTileTokens];  // four int8 of one token each
-  float scale[kTileTokens];
-  int16_t minus_half_sums[2][8];  // six of each are used
-  float unused[2];
+  float scale[8];                 // six, and zeros, as for tokens that do not exist
+  int16_t minus_half_sums[2][8];  // six, and anything
 };
 static_assert(sizeof(ActivationTile) == 256);
 
@@ -98,8 +97,8 @@ struct ActivationsView {
   /// together, do not fall into one set of a cache.
   size_t block_stride = 0;
   ActivationBlock* quants = nullptr;  // [token][block]
-  /// [token / kTileTokens][block], for instruction sets that use them; whole tiles only. Null in a
-  /// slice that begins within a tile.
+  /// [token / kTileTokens][block], for instruction sets that use them. The last one may be
+  /// partly filled. Null in a slice that begins within a tile.
   ActivationTile* tiles = nullptr;
 
   float* row(size_t token) const { return floats + token * stride; }
