@@ -6,7 +6,8 @@ import unittest
 
 from harness import BINARY, any_model, environment, omg, omg_ok
 
-COMMANDS = ["run", "generate", "show", "info", "bench", "quantize", "tokenize", "render", "logits"]
+COMMANDS = ["run", "generate", "show", "info", "bench", "perplexity", "quantize", "tokenize",
+            "render", "logits"]
 
 
 class Overview(unittest.TestCase):

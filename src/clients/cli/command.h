@@ -41,6 +41,7 @@ std::unique_ptr<Command> make_generate_command();
 std::unique_ptr<Command> make_show_command();
 std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_bench_command();
+std::unique_ptr<Command> make_perplexity_command();
 std::unique_ptr<Command> make_quantize_command();
 std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_render_command();

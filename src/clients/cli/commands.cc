@@ -18,7 +18,7 @@
 namespace omg::cli {
 namespace {
 
-constexpr std::array<CommandInfo, 9> kCommands = {{
+constexpr std::array<CommandInfo, 10> kCommands = {{
     {"run", "Talk to a model", "Chat with a model, or get one answer", make_run_command},
     {"generate", "Talk to a model", "Continue a text", make_generate_command},
     {"show", "Look at models and this machine", "What a model file is", make_show_command},
@@ -26,6 +26,8 @@ constexpr std::array<CommandInfo, 9> kCommands = {{
      make_info_command},
     {"bench", "Look at models and this machine", "Measure the speed of a model here",
      make_bench_command},
+    {"perplexity", "Look at models and this machine", "Measure how well a model predicts a text",
+     make_perplexity_command},
     {"quantize", "Work with model files", "Make a model file smaller", make_quantize_command},
     {"tokenize", "Work with model files", "Show the tokens of a text", make_tokenize_command},
     {"render", "Work with model files", "Render a chat template", make_render_command},
