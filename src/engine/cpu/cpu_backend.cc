@@ -196,15 +196,8 @@ ActivationForm CpuBackend::form(const PackedMatrix& matrix) const {
 void CpuBackend::quantize(const ActivationsView& x) {
   const Timed timed(profiler_.get(), Operation::kQuantize,
                     [&] { return row_work(x.tokens, x.columns, 1.5, 4); });
-  const size_t tiles = x.tokens / (kTileTokens * pool_.worker_count() * kRangesPerWorker) + 1;
-  const size_t grain = x.tokens < kTileTokens ? 1 : tiles * kTileTokens;
-  pool_.run(x.tokens, grain,
+  pool_.run(x.tokens, x.tokens < kTileTokens ? 1 : kTileTokens,
             [&](size_t begin, size_t end, size_t) { matmul_.quantize_activations(x, begin, end); });
-}
-
-/// Even: kernels take two panels at once.
-size_t CpuBackend::panel_grain(size_t panels) const {
-  return (panels / (pool_.worker_count() * kRangesPerWorker) + 2) / 2 * 2;
 }
 
 void CpuBackend::add_bias(const Vector* bias, float* out, size_t stride, size_t tokens,
@@ -235,7 +228,7 @@ void CpuBackend::project(const Buffer& in, std::span<const Projection> projectio
     }
     return work;
   });
-  pool_.run(panels, panel_grain(panels), [&](size_t begin, size_t end, size_t) {
+  pool_.run(panels, kPanelGrain, [&](size_t begin, size_t end, size_t) {
     size_t first = 0;  // of this projection among all panels
     for (const auto& projection : projections) {
       const auto& packed = cpu(*projection.matrix).slices.front();
@@ -300,7 +293,7 @@ std::span<float> CpuBackend::logits(const Buffer& in, const Matrix& head, const 
   if (form(packed) == ActivationForm::kInt8) quantize(x);
   const Timed timed(profiler_.get(), Operation::kHead,
                     [&] { return matmul_work(packed, rows_, form(packed)); });
-  pool_.run(packed.panels(), panel_grain(packed.panels()), [&](size_t begin, size_t end, size_t) {
+  pool_.run(packed.panels(), kPanelGrain, [&](size_t begin, size_t end, size_t) {
     matmul_.matmul(packed, x, form(packed), out, head.rows, begin, end);
     const size_t row_begin = begin * kPanelRows;
     const size_t row_end = std::min(end * kPanelRows, head.rows);

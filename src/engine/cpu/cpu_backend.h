@@ -17,9 +17,8 @@
 
 namespace omg {
 
-/// Ranges of work handed to each worker: small enough that the last one to finish keeps nobody
-/// waiting long, large enough that handing out (an atomic addition) does not count.
-inline constexpr size_t kRangesPerWorker = 8;
+/// Panels that a worker takes at least: kernels take two at once.
+inline constexpr size_t kPanelGrain = 2;
 
 struct CpuBackendOptions {
   Isa isa = Isa::kScalar;
@@ -74,7 +73,6 @@ class CpuBackend : public Backend {
   struct ExpertScratch;
   ActivationForm form(const PackedMatrix& matrix) const;
   void quantize(const ActivationsView& x);
-  size_t panel_grain(size_t panels) const;
   void add_bias(const Vector* bias, float* out, size_t stride, size_t tokens, size_t row_begin,
                 size_t row_end) const;
   void rotate(const AttentionOp& op);
@@ -94,8 +92,7 @@ class CpuBackend : public Backend {
   /// Runs body(row) for all rows, split over the pool.
   template <class Body>
   void for_rows(size_t rows, const Body& body) {
-    const size_t grain = rows / (pool_.worker_count() * kRangesPerWorker) + 1;
-    pool_.run(rows, grain, [&](size_t begin, size_t end, size_t) {
+    pool_.run(rows, 1, [&](size_t begin, size_t end, size_t) {
       for (size_t row = begin; row < end; ++row) body(row);
     });
   }

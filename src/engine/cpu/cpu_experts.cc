@@ -40,9 +40,8 @@ void choose_experts(const float* scores, const MoeSpec& moe, std::vector<uint32_
 CpuBackend::Routing CpuBackend::route(const ActivationsView& x, const ExpertsOp& op) {
   const size_t used = op.moe.experts_used;
   Routing routing;
-  routing.first.assign(op.moe.experts + 1, 0);
+  routing.count.assign(op.moe.experts, 0);
   routing.place.resize(rows_ * used);
-  routing.source.resize(rows_ * used);
   routing.weights.resize(rows_ * used);
 
   const auto& router = cpu(*op.router).slices.front();
@@ -58,10 +57,17 @@ CpuBackend::Routing CpuBackend::route(const ActivationsView& x, const ExpertsOp&
   for (size_t row = 0; row < rows_; ++row) {
     choose_experts(scores + row * op.moe.experts, op.moe, order, &routing.weights[row * used]);
     std::copy_n(order.begin(), used, chosen.begin() + static_cast<ptrdiff_t>(row * used));
-    for (size_t rank = 0; rank < used; ++rank) ++routing.first[order[rank] + 1];
+    for (size_t rank = 0; rank < used; ++rank) ++routing.count[order[rank]];
   }
-  std::partial_sum(routing.first.begin(), routing.first.end(), routing.first.begin());
-  std::vector<uint32_t> next(routing.first.begin(), routing.first.end() - 1);
+  uint32_t end = 0;
+  for (const uint32_t count : routing.count) {
+    constexpr uint32_t kTile = kTileTokens;
+    if (count >= ExpertScratch::kAlignedRows) end = (end + kTile - 1) / kTile * kTile;
+    routing.first.push_back(end);
+    end += count;
+  }
+  routing.source.assign(end, Routing::kNoRow);
+  std::vector<uint32_t> next = routing.first;
   for (size_t i = 0; i < chosen.size(); ++i) {
     routing.place[i] = next[chosen[i]]++;
     routing.source[routing.place[i]] = static_cast<uint32_t>(i / used);
@@ -77,28 +83,26 @@ void CpuBackend::multiply_experts(const Matrix& stack, const ActivationsView& x,
   // Panels of the experts that have rows, one after another; the split evens out by itself.
   std::vector<uint32_t> active;
   for (uint32_t expert = 0; expert < slices.size(); ++expert) {
-    if (routing.first[expert] < routing.first[expert + 1]) active.push_back(expert);
+    if (routing.count[expert] > 0) active.push_back(expert);
   }
   const Timed timed(profiler_.get(), cpu(stack).operation, [&] {
     Work work;
     for (const uint32_t expert : active) {
-      const size_t count = routing.first[expert + 1] - routing.first[expert];
+      const size_t count = routing.count[expert];
       work += matmul_work(slices[expert], count, wanted);
     }
     return work;
   });
   const size_t panels = slices.front().panels();
-  const size_t grain = std::clamp<size_t>(
-      active.size() * panels / (pool_.worker_count() * kRangesPerWorker), size_t{1}, panels);
-  const size_t chunks = (panels + grain - 1) / grain;
-  pool_.run(active.size() * chunks, 1, [&](size_t begin, size_t end, size_t) {
-    for (size_t i = begin; i < end; ++i) {
-      const uint32_t expert = active[i / chunks];
+  pool_.run(active.size() * panels, kPanelGrain, [&](size_t begin, size_t end, size_t) {
+    while (begin < end) {
+      const uint32_t expert = active[begin / panels];
+      const size_t panel = begin % panels;
+      const size_t last = std::min(panels, panel + (end - begin));
       const size_t first = routing.first[expert];
-      const size_t count = routing.first[expert + 1] - first;
-      const size_t panel = i % chunks * grain;
-      matmul_.matmul(slices[expert], x.slice(first, count), wanted, out.row(first), out.stride,
-                     panel, std::min(panel + grain, panels));
+      matmul_.matmul(slices[expert], x.slice(first, routing.count[expert]), wanted, out.row(first),
+                     out.stride, panel, last);
+      begin += last - panel;
     }
   });
 }
@@ -116,14 +120,19 @@ void CpuBackend::run_experts(const Buffer& in, const ExpertsOp& op, Buffer& out)
   }
   auto& scratch = *experts_;
   const Routing routing = route(x, op);
-  const size_t sorted = rows_ * used;
+  const size_t sorted = routing.source.size();
   scratch.inputs.reshape(sorted, in.columns);
   scratch.gate.reshape(sorted, op.up->rows);
   scratch.up.reshape(sorted, op.up->rows);
   scratch.outputs.reshape(sorted, out.columns);
 
   for_rows(sorted, [&](size_t i) {
-    std::memcpy(scratch.inputs.row(i), x.row(routing.source[i]), in.columns * sizeof(float));
+    float* input = scratch.inputs.row(i);
+    if (routing.source[i] == Routing::kNoRow) {
+      std::memset(input, 0, in.columns * sizeof(float));
+    } else {
+      std::memcpy(input, x.row(routing.source[i]), in.columns * sizeof(float));
+    }
   });
   multiply_experts(*op.gate, scratch.inputs, routing, scratch.gate);
   multiply_experts(*op.up, scratch.inputs, routing, scratch.up);
@@ -132,7 +141,12 @@ void CpuBackend::run_experts(const Buffer& in, const ExpertsOp& op, Buffer& out)
                       [&] { return row_work(sorted, op.up->rows, 3, 10); });
     const auto kernel = op.activation == Activation::kSilu ? vector_.silu_gate : vector_.gelu_gate;
     for_rows(sorted, [&](size_t i) {
-      kernel(scratch.gate.row(i), scratch.up.row(i), op.up->rows, scratch.up.row(i));
+      float* up = scratch.up.row(i);
+      if (routing.source[i] == Routing::kNoRow) {
+        std::memset(up, 0, op.up->rows * sizeof(float));
+      } else {
+        kernel(scratch.gate.row(i), up, op.up->rows, up);
+      }
     });
   }
   multiply_experts(*op.down, scratch.up, routing, scratch.outputs);

@@ -71,12 +71,7 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::run(size_t count, size_t grain, const Body& body) {
   if (count == 0) return;
   grain = std::max<size_t>(1, grain);
-  if (count <= grain || workers_.empty()) {
-    for (size_t begin = 0; begin < count; begin += grain) {
-      body(begin, std::min(count, begin + grain), 0);
-    }
-    return;
-  }
+  if (count <= grain || workers_.empty()) return body(0, count, 0);
   job_ = {&body, count, grain};
   next_.store(0, std::memory_order_relaxed);
   busy_.store(workers_.size(), std::memory_order_relaxed);
@@ -90,14 +85,21 @@ void ThreadPool::run(size_t count, size_t grain, const Body& body) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
+/// The next range, if one is left.
+bool ThreadPool::take(const Job& job, size_t& begin, size_t& end) {
+  begin = next_.load(std::memory_order_relaxed);
+  do {
+    if (begin >= job.count) return false;
+    const size_t share = (job.count - begin) / (2 * worker_count());
+    end = std::min(job.count, begin + std::max<size_t>(share / job.grain, 1) * job.grain);
+  } while (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed));
+  return true;
+}
+
 void ThreadPool::work(size_t worker) {
   const Job job = job_;
   try {
-    while (true) {
-      const size_t begin = next_.fetch_add(job.grain, std::memory_order_relaxed);
-      if (begin >= job.count) return;
-      (*job.body)(begin, std::min(job.count, begin + job.grain), worker);
-    }
+    for (size_t begin, end; take(job, begin, end);) (*job.body)(begin, end, worker);
   } catch (...) {
     next_.store(job.count, std::memory_order_relaxed);  // nobody starts another range
     const std::lock_guard lock(failure_mutex_);

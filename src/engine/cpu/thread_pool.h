@@ -19,7 +19,10 @@ namespace omg {
 uint32_t usable_threads();
 
 /// run() is called by one thread at a time, which takes part in the work. Ranges are handed out
-/// dynamically: what a range computes must not depend on who computes it. An exception in a body is
+/// dynamically, half of a fair share of what is left at a time: long ones first, which are read as
+/// one stream, short ones last, so that nobody waits long for the others ("guided
+/// self-scheduling", Polychronopoulos and Kuck 1987). What a range computes must not depend on who
+/// computes it. An exception in a body is
 /// thrown by run() after all ranges are done.
 class ThreadPool : public Parallel {
  public:
@@ -39,6 +42,7 @@ class ThreadPool : public Parallel {
   };
   void worker_loop(size_t worker);
   void work(size_t worker);
+  bool take(const Job& job, size_t& begin, size_t& end);
   uint32_t wait_for_job(uint32_t seen);
 
   std::vector<std::thread> workers_;

@@ -17,7 +17,8 @@ TEST(ThreadPool, EveryIndexRunsOnce) {
         std::vector<int> hits(count);
         pool.run(count, grain, [&](size_t begin, size_t end, size_t worker) {
           EXPECT_LT(worker, threads);
-          EXPECT_LE(end - begin, grain);
+          EXPECT_LT(begin, end);
+          EXPECT_TRUE(end == count || (end - begin) % grain == 0);
           for (size_t i = begin; i < end; ++i) ++hits[i];
         });
         EXPECT_EQ(std::accumulate(hits.begin(), hits.end(), size_t{0}), count);
@@ -40,12 +41,12 @@ TEST(ThreadPool, ThrowsWhatABodyThrewAndWorksOn) {
   ThreadPool pool(2);
   for (int round = 0; round < 20; ++round) {
     EXPECT_THROW(pool.run(100, 1,
-                          [](size_t begin, size_t, size_t) {
-                            if (begin == 50) throw std::runtime_error("at 50");
+                          [](size_t begin, size_t end, size_t) {
+                            if (begin <= 50 && 50 < end) throw std::runtime_error("at 50");
                           }),
                  std::runtime_error);
     std::atomic<size_t> total{0};
-    pool.run(100, 1, [&](size_t, size_t, size_t) { ++total; });
+    pool.run(100, 1, [&](size_t begin, size_t end, size_t) { total += end - begin; });
     EXPECT_EQ(total.load(), 100u);
   }
 }
@@ -55,7 +56,7 @@ TEST(ThreadPool, TwoPoolsRunSideBySide) {
   const auto use = [&] {
     ThreadPool pool(2);
     for (int job = 0; job < 200; ++job) {
-      pool.run(16, 1, [&](size_t, size_t, size_t) { ++total; });
+      pool.run(16, 1, [&](size_t begin, size_t end, size_t) { total += end - begin; });
     }
   };
   std::thread other(use);

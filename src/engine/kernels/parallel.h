@@ -8,8 +8,9 @@
 
 namespace omg {
 
-/// Runs body(begin, end, worker) over disjoint ranges that cover [0, count), each at most `grain`
-/// long, on several threads; returns when all are done. worker < worker_count().
+/// Runs body(begin, end, worker) over disjoint ranges that cover [0, count), each a multiple of
+/// `grain` long (but for the last), on several threads; returns when all are done.
+/// worker < worker_count().
 class Parallel {
  public:
   using Body = std::function<void(size_t begin, size_t end, size_t worker)>;
