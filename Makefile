@@ -3,7 +3,7 @@
 #   make                     build build/release/bin/ohmygpu (and its short name omg)
 #   make demo [MODEL=x.gguf] [PROMPT="..."]   see it work
 #   make test                all tests: release, with sanitizers, and the fuzzers for a while
-#   make bench               micro-benchmarks of the kernels; bench/README.md has the comparisons
+#   make bench               our own benchmarks in small; bench/README.md has the comparisons
 #   make format              format the code
 #   make tidy                check the rules of the house
 
@@ -44,12 +44,13 @@ test-tsan: setup
 	@echo "== tests under the thread sanitizer"
 	@ctest --preset tsan -j 1 -L threads --no-tests=error
 
+# The fuzzers are part of the sanitizers' build: what they need is compiled once.
 test-fuzz: setup
-	@tools/build.sh fuzz fuzzers
+	@tools/build.sh asan fuzzers
 	@tools/fuzz.sh $(FUZZ_SECONDS)
 
 bench: build
-	@for program in build/release/bin/*_bench; do echo "== $$program"; $$program; done
+	@tools/bench.sh build/release/bin
 
 format: setup
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Configures (once) and builds a preset, or some of its targets:
-# tools/build.sh release|debug|asan|tsan|fuzz [TARGET...]
+# tools/build.sh release|debug|asan|tsan [TARGET...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
