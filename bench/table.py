@@ -172,19 +172,26 @@ def memory_section(bench, kinds):
                      "beyond weights and cache"], table)
 
 
+PARTS = ["types", "long", "users", "avx2", "memory"]
+
+
 def sections(bench):
     options = bench.options
     quick = options.quick
     kinds = TYPES[:1] if quick else TYPES
-    yield "Weight types", types_section(bench, kinds, options.peer)
-    if not quick:
+    wanted = options.part or [part for part in PARTS if not (quick and part == "long")]
+    if "types" in wanted:
+        yield "Weight types", types_section(bench, kinds, options.peer)
+    if "long" in wanted:
         yield "Long prompts and long contexts", long_section(bench, options.peer)
-    yield "Users at once, a prompt of 128 and 64 tokens each", users_section(
-        bench, [1, 4] if quick else [1, 4, 8, 16], options.peer)
-    if options.avx2_peer:
+    if "users" in wanted:
+        yield "Users at once, a prompt of 128 and 64 tokens each", users_section(
+            bench, [1, 4] if quick else [1, 4, 8, 16], options.peer)
+    if "avx2" in wanted and options.avx2_peer:
         yield "AVX2 (`OMG_CPU_ISA=avx2`, peer built for AVX2)", types_section(
             bench, kinds, options.avx2_peer, "avx2")
-    yield "Loading and memory", memory_section(bench, kinds)
+    if "memory" in wanted:
+        yield "Loading and memory", memory_section(bench, kinds)
 
 
 def machine(bench):
@@ -204,6 +211,8 @@ def parse_arguments():
                         help="one that was built for AVX2, for that part; repeatable")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--part", action="append", choices=PARTS,
+                        help="only this part of the table; repeatable")
     parser.add_argument("--quick", action="store_true", help="a small part of it, to see it work")
     parser.add_argument("--preset", default="llama-3.2-1b", help="shape, as make_model has them")
     parser.add_argument("--models", type=pathlib.Path, default=ROOT / "build" / "bench-models",
