@@ -74,8 +74,9 @@ std::string phase_text(std::string_view name, const PhaseProfile& phase,
     rest.seconds -= operation.seconds;
   }
   all.seconds = phase.seconds;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return phase.operations[a].seconds > phase.operations[b].seconds;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const double seconds[] = {phase.operations[a].seconds, phase.operations[b].seconds};
+    return seconds[0] > seconds[1] || (seconds[0] == seconds[1] && a < b);
   });
   Table table({{"OPERATION"},
                {"CALLS", Align::kRight},
