@@ -11,7 +11,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 
-.PHONY: all setup build demo test test-release test-asan test-tsan test-fuzz bench format tidy clean
+.PHONY: all setup build demo test test-release test-asan test-tsan test-neon test-fuzz bench format tidy clean
 
 all: build
 
@@ -25,7 +25,7 @@ demo: setup
 	@tools/build.sh release ohmygpu make_model
 	@tools/demo.sh "$(MODEL)" "$(PROMPT)"
 
-test: test-release test-asan test-tsan test-fuzz
+test: test-release test-asan test-tsan test-neon test-fuzz
 	@echo "== all tests passed"
 
 test-release: setup
@@ -43,6 +43,11 @@ test-tsan: setup
 	@tools/build.sh tsan threads_tests
 	@echo "== tests under the thread sanitizer"
 	@ctest --preset tsan -j 1 -L threads --no-tests=error
+
+# Kernels for other processors than this one: cross-compiled, under an emulator.
+test-neon: setup
+	@echo "== kernels for AArch64, emulated"
+	@tests/neon/run.sh
 
 # The fuzzers are part of the sanitizers' build: what they need is compiled once.
 test-fuzz: setup

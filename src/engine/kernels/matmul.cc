@@ -69,6 +69,7 @@ const MatmulKernels& matmul_kernels(Isa isa) {
       return avx2_matmul_kernels();
 #elif defined(__aarch64__)
     case Isa::kNeonI8mm:
+      return neon_i8mm_matmul_kernels();
     case Isa::kNeonDotprod:
       return neon_dotprod_matmul_kernels();
     case Isa::kNeon:

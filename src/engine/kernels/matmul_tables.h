@@ -11,6 +11,7 @@ namespace omg {
 const MatmulKernels& scalar_matmul_kernels();
 const MatmulKernels& avx512_matmul_kernels();
 const MatmulKernels& avx2_matmul_kernels();
+const MatmulKernels& neon_i8mm_matmul_kernels();
 const MatmulKernels& neon_dotprod_matmul_kernels();
 const MatmulKernels& neon_matmul_kernels();
 
