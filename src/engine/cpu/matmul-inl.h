@@ -413,6 +413,8 @@ struct MatmulCode {
         is_finite ? (is_zero ? 0.0f : largest / 127.0f) : std::numeric_limits<float>::quiet_NaN();
     int32_t sums[2];
     Ops::round_to_int8(x, is_zero ? 0.0f : 127.0f / largest, block.quants, sums);
+    // Zero times infinity is converted to the least integer, whose negative there is not.
+    if (!is_finite) sums[0] = sums[1] = 0;
     block.scale = scale;
     block.minus_sum = -sums[0] - sums[1];
     block.scaled_sum = scale * static_cast<float>(sums[0] + sums[1]);
