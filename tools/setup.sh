@@ -9,6 +9,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache pkg-config python3
   clang-19 clang-format-19 clang-tidy-19 lld-19 llvm-19 libclang-rt-19-dev
+  libcurl4-openssl-dev libtomlplusplus-dev zlib1g-dev
   libcli11-dev libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev libedit-dev
   libgtest-dev libbenchmark-dev
   g++-aarch64-linux-gnu qemu-user
