@@ -11,6 +11,7 @@ packages=(
   clang-19 clang-format-19 clang-tidy-19 lld-19 llvm-19 libclang-rt-19-dev
   libcurl4-openssl-dev libtomlplusplus-dev zlib1g-dev
   libcli11-dev libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev libedit-dev
+  libssl-dev libsqlite3-dev
   libgtest-dev libbenchmark-dev
   g++-aarch64-linux-gnu qemu-user
 )
