@@ -82,7 +82,7 @@ std::unique_ptr<Matrix> CpuBackend::load_matrix(const ModelFile& file, const Ten
   std::vector<PackedMatrix> packed;
   for (size_t i = 0; i < slices; ++i) {
     const auto bytes = tensor.bytes.subspan(i * slice_bytes, slice_bytes);
-    packed.push_back(pack_matrix(tensor.type, bytes, rows, columns, pool_));
+    packed.push_back(pack_matrix(tensor.type, bytes, rows, columns, weights_, pool_));
     weights_bytes_ += packed.back().data.size();
     if (slices > 1) expert_bytes_ += packed.back().data.size();
   }

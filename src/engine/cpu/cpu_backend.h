@@ -103,6 +103,7 @@ class CpuBackend : public Backend {
   const VectorKernels& vector_;
   ThreadPool pool_;
   std::unique_ptr<Profiler> profiler_;
+  Arena weights_;  // of the decoder's matrices, which go before the backend
   uint64_t weights_bytes_ = 0;
   uint64_t expert_bytes_ = 0;  // of the weights, those of all experts
   uint64_t lookup_bytes_ = 0;  // and those that a step reads a row of

@@ -38,9 +38,6 @@ struct Ops {
   static OMG_INLINE V look_up(V t, V index) { return _mm512_shuffle_epi8(t, index); }
   static OMG_INLINE void prefetch(const void* p) {
     _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
-    _mm_prefetch(static_cast<const char*>(p) + 64, _MM_HINT_T0);
-    _mm_prefetch(static_cast<const char*>(p) + 128, _MM_HINT_T0);
-    _mm_prefetch(static_cast<const char*>(p) + 192, _MM_HINT_T0);
   }
 
   using Four [[gnu::may_alias]] = int32_t;

@@ -8,10 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
+#include "engine/kernels/aligned_memory.h"
 #include "engine/kernels/isa.h"
 #include "engine/kernels/parallel.h"
 #include "formats/weight_type.h"
@@ -23,38 +23,22 @@ inline constexpr size_t kPanelRows = 16;
 /// Activations are quantised in blocks of this many columns.
 inline constexpr size_t kActivationBlock = 32;
 
-/// Memory for vector loads: 64-byte aligned, its size a multiple of 64. Owns; movable.
-class AlignedBytes {
- public:
-  AlignedBytes() = default;
-  /// Not initialised. Error(kOutOfMemory) when the system has no more.
-  explicit AlignedBytes(size_t size);
-  std::byte* data() const { return data_.get(); }
-  size_t size() const { return size_; }
-
- private:
-  struct Free {
-    void operator()(std::byte* data) const;
-  };
-  std::unique_ptr<std::byte, Free> data_;
-  size_t size_ = 0;
-};
-
-/// A weight matrix in the kernels' layout. Owns; movable; immutable once packed.
+/// A weight matrix in the kernels' layout; the arena that it was packed into owns the bytes.
+/// Immutable once packed.
 struct PackedMatrix {
   WeightType type = WeightType::kF32;
   size_t rows = 0;     // outputs
   size_t columns = 0;  // inputs
   size_t panel_stride_bytes = 0;
-  AlignedBytes data;
+  std::span<const std::byte> data;
 
   size_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
 };
 
-/// Packs `rows` rows of `columns` weights each, as they stand in a model file. Rows of the last
-/// panel that do not exist are zero.
+/// Packs `rows` rows of `columns` weights each, as they stand in a model file, into memory of
+/// `arena`. Rows of the last panel that do not exist are zero.
 PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size_t rows,
-                         size_t columns, Parallel& parallel);
+                         size_t columns, Arena& arena, Parallel& parallel);
 
 /// One row back as floats, equal to dequantize() of the original: for embedding tables that are
 /// also the output head. `out` has `columns` elements.

@@ -38,9 +38,9 @@ std::vector<std::byte> some_weights(WeightType type, size_t rows, size_t columns
   return bytes;
 }
 
-PackedMatrix some_matrix(WeightType type, size_t rows, size_t columns) {
+PackedMatrix some_matrix(WeightType type, size_t rows, size_t columns, Arena& arena) {
   Serial serial;
-  return pack_matrix(type, some_weights(type, rows, columns), rows, columns, serial);
+  return pack_matrix(type, some_weights(type, rows, columns), rows, columns, arena, serial);
 }
 
 Activations some_activations(size_t tokens, size_t columns) {
@@ -65,7 +65,8 @@ void count(benchmark::State& state, const PackedMatrix& matrix, size_t tokens) {
 void multiply(benchmark::State& state, Isa isa, WeightType type, ActivationForm form, size_t tokens,
               size_t rows, size_t columns) {
   const auto& kernels = matmul_kernels(isa);
-  const auto matrix = some_matrix(type, rows, columns);
+  Arena arena;
+  const auto matrix = some_matrix(type, rows, columns, arena);
   auto x = some_activations(tokens, columns);
   kernels.quantize_activations(x, 0, tokens);
   std::vector<float> out(tokens * rows);
@@ -89,7 +90,8 @@ void pack(benchmark::State& state, WeightType type) {
   const auto bytes = some_weights(type, 2048, 2048);
   Serial serial;
   for (auto _ : state) {
-    const auto matrix = pack_matrix(type, bytes, 2048, 2048, serial);
+    Arena arena;
+    const auto matrix = pack_matrix(type, bytes, 2048, 2048, arena, serial);
     benchmark::DoNotOptimize(matrix.data.data());
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));

@@ -115,6 +115,7 @@ class MatmulTest : public testing::TestWithParam<std::tuple<Isa, WeightType>> {
   const WeightType type_ = std::get<1>(GetParam());
   std::mt19937 random_{static_cast<uint32_t>(type_) + 1};
   Serial serial_;
+  Arena arena_;
 
   /// Columns that end in all kinds of places in blocks, super-blocks and registers.
   std::vector<size_t> column_counts() const {
@@ -138,7 +139,7 @@ TEST_P(MatmulTest, FollowsTheDefinition) {
       const auto bytes = random_weights(type_, rows, columns, random_);
       std::vector<float> weights(rows * columns);
       dequantize(type_, bytes, weights);
-      const auto matrix = pack_matrix(type_, bytes, rows, columns, serial_);
+      const auto matrix = pack_matrix(type_, bytes, rows, columns, arena_, serial_);
       for (const size_t tokens : {1, 2, 3, 5, 13, 29}) {
         const auto x = random_activations(tokens, columns, random_);
         for (const auto form : {ActivationForm::kFloat, preferred_form(type_)}) {
@@ -174,7 +175,7 @@ TEST_P(MatmulTest, AgreesWithTheScalarReferenceOnTheSameInt8Activations) {
   const size_t columns = 512;
   const size_t rows = 48;
   const auto bytes = random_weights(type_, rows, columns, random_);
-  const auto matrix = pack_matrix(type_, bytes, rows, columns, serial_);
+  const auto matrix = pack_matrix(type_, bytes, rows, columns, arena_, serial_);
   const auto x = random_activations(19, columns, random_);
   std::vector<float> out;
   std::vector<float> expected;
@@ -192,7 +193,7 @@ TEST_P(MatmulTest, AResultDoesNotDependOnBatchOrSplit) {
   const size_t columns = 512;
   const size_t rows = 70;
   const auto bytes = random_weights(type_, rows, columns, random_);
-  const auto matrix = pack_matrix(type_, bytes, rows, columns, serial_);
+  const auto matrix = pack_matrix(type_, bytes, rows, columns, arena_, serial_);
   const auto x = random_activations(31, columns, random_);
   kernels_.quantize_activations(x, 0, x.tokens);
   for (const auto form : {ActivationForm::kFloat, preferred_form(type_)}) {
@@ -226,7 +227,7 @@ TEST_P(MatmulTest, ExtremeCodesDoNotOverflow) {
     }
     std::vector<float> weights(16 * 256);
     dequantize(type_, bytes, weights);
-    const auto matrix = pack_matrix(type_, bytes, 16, 256, serial_);
+    const auto matrix = pack_matrix(type_, bytes, 16, 256, arena_, serial_);
     Activations x(2, 256);
     x.reshape(2, 256);
     for (size_t c = 0; c < 256; ++c) {
@@ -255,7 +256,7 @@ TEST_P(MatmulTest, RowsComeBackAsDequantised) {
   const auto bytes = random_weights(type_, 21, columns, random_);
   std::vector<float> weights(21 * columns);
   dequantize(type_, bytes, weights);
-  const auto matrix = pack_matrix(type_, bytes, 21, columns, serial_);
+  const auto matrix = pack_matrix(type_, bytes, 21, columns, arena_, serial_);
   std::vector<float> row(columns);
   for (size_t r = 0; r < 21; ++r) {
     unpack_row(matrix, r, row);

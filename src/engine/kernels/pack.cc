@@ -3,15 +3,8 @@
 // Packing of weights into panels, and single rows back out of them.
 #include <algorithm>
 #include <cassert>
-#include <cstdlib>
 #include <cstring>
-#include <string>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
-#include "base/error.h"
 #include "base/float16.h"
 #include "engine/kernels/matmul.h"
 #include "engine/kernels/pack_panel.h"
@@ -19,8 +12,6 @@
 
 namespace omg {
 namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t panel_bytes(WeightType type, size_t columns) {
   switch (type) {
@@ -59,29 +50,8 @@ uint32_t get_code(const uint8_t* vectors, uint32_t bits, size_t r, size_t c) {
 
 }  // namespace
 
-AlignedBytes::AlignedBytes(size_t size) : size_((size + 63) / 64 * 64) {
-  if (size_ == 0) return;
-  if (size_ < size) throw Error(ErrorCode::kOutOfMemory, "a buffer larger than the address space");
-  const bool is_large = size_ >= 2 * kHugePage;
-  const size_t alignment = is_large ? kHugePage : 64;
-  const size_t padded = (size_ + alignment - 1) / alignment * alignment;
-  if (padded >= size_) data_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, padded)));
-  if (!data_) {
-    throw Error(ErrorCode::kOutOfMemory, "no memory for " + std::to_string(size_ >> 20) + " MiB");
-  }
-#if defined(__linux__)
-  // A matrix is read from end to end: with small pages that is a page-table walk every 4 KiB. Only
-  // whole pages, so that the rest of the last one does not become resident. A hint: may fail.
-  if (is_large) madvise(data_.get(), size_ / kHugePage * kHugePage, MADV_HUGEPAGE);
-#endif
-}
-
-void AlignedBytes::Free::operator()(std::byte* data) const {
-  std::free(data);
-}
-
 PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size_t rows,
-                         size_t columns, Parallel& parallel) {
+                         size_t columns, Arena& arena, Parallel& parallel) {
   const size_t row_size = rows == 0 ? 0 : bytes.size() / rows;
   assert(row_bytes(type, columns) == row_size);
   PackedMatrix matrix;
@@ -89,16 +59,17 @@ PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size
   matrix.rows = rows;
   matrix.columns = columns;
   matrix.panel_stride_bytes = panel_bytes(type, columns);
-  matrix.data = AlignedBytes(matrix.panels() * matrix.panel_stride_bytes);
+  const std::span<std::byte> data = arena.take(matrix.panels() * matrix.panel_stride_bytes);
   parallel.run(matrix.panels(), 4, [&](size_t begin, size_t end, size_t) {
     for (size_t panel = begin; panel < end; ++panel) {
       const std::byte* sources[kPanelRows] = {};
       for (size_t r = 0; r < std::min(kPanelRows, rows - panel * kPanelRows); ++r) {
         sources[r] = bytes.data() + (panel * kPanelRows + r) * row_size;
       }
-      pack_panel(type, sources, columns, matrix.data.data() + panel * matrix.panel_stride_bytes);
+      pack_panel(type, sources, columns, data.data() + panel * matrix.panel_stride_bytes);
     }
   });
+  matrix.data = data;
   return matrix;
 }
 
