@@ -127,7 +127,7 @@ class Backend {
   virtual void project(const Buffer& in, std::span<const Projection> projections) = 0;
   /// Norms and rotates queries and keys, appends keys and values to the cache, attends.
   virtual void attend(const AttentionOp& op) = 0;
-  /// out = act(gate) * up, or act(up) when `gate` has no buffer.
+  /// out = act(gate) * up, or act(up) when `gate` has no buffer. `out` may be all of `up`'s buffer.
   virtual void activate(Activation activation, BufferSlice gate, BufferSlice up, Buffer& out) = 0;
   virtual void run_experts(const Buffer& in, const ExpertsOp& op, Buffer& out) = 0;
   virtual void add(const Buffer& in, Buffer& inout) = 0;

@@ -198,7 +198,6 @@ Decoder::Decoder(const ModelFile& file, const DecoderSpec& spec, Backend& backen
   const size_t values = size_t{spec.kv_heads} * spec.value_length;
   residual_ = backend.create_buffer(width);
   normed_ = backend.create_buffer(width);
-  projected_ = backend.create_buffer(width);
   attended_ = backend.create_buffer(size_t{spec.heads} * spec.value_length);
   if (spec.fused_qkv) {
     qkv_ = backend.create_buffer(queries + keys + values);
@@ -207,9 +206,14 @@ Decoder::Decoder(const ModelFile& file, const DecoderSpec& spec, Backend& backen
     key_ = backend.create_buffer(keys);
     value_ = backend.create_buffer(values);
   }
+  // Queries are not needed any more when attention's output is projected: 4 MiB less of a 1B model.
+  if (!query_ || query_->columns != width) own_projected_ = backend.create_buffer(width);
+  projected_ = own_projected_ ? own_projected_.get() : query_.get();
   if (spec.moe.experts == 0) {
     up_ = backend.create_buffer(up_rows);
-    hidden_ = backend.create_buffer(hidden);
+    // In place, unless `up` holds the gate too: 16 MiB less.
+    if (spec.fused_gate_up) own_hidden_ = backend.create_buffer(hidden);
+    hidden_ = own_hidden_ ? own_hidden_.get() : up_.get();
     if (spec.gated && !spec.fused_gate_up) gate_ = backend.create_buffer(hidden);
   }
 }
@@ -267,7 +271,7 @@ void Decoder::run_feed_forward(const Layer& layer) {
     backend_.activate(spec_.activation, gate, {up_.get(), spec_.fused_gate_up ? hidden : 0, hidden},
                       *hidden_);
   }
-  const Projection down[] = {{layer.down.get(), layer.down_bias.get(), projected_.get()}};
+  const Projection down[] = {{layer.down.get(), layer.down_bias.get(), projected_}};
   backend_.project(*hidden_, down);
 }
 
@@ -280,7 +284,7 @@ void Decoder::run_layer(uint32_t index, bool is_last) {
     backend_.keep_logits_rows(kept);
   }
   const Projection out[] = {
-      {layer.attention_out.get(), layer.attention_out_bias.get(), projected_.get()}};
+      {layer.attention_out.get(), layer.attention_out_bias.get(), projected_}};
   backend_.project(*attended_, out);
   if (spec_.post_norms) backend_.norm(*projected_, layer.attention_post_norm, *projected_);
   backend_.add(*projected_, *residual_);

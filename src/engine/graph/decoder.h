@@ -47,9 +47,11 @@ class Decoder {
   std::unique_ptr<Buffer> normed_;    // what projections read
   std::unique_ptr<Buffer> qkv_;       // fused: all three; else null
   std::unique_ptr<Buffer> query_, key_, value_;
-  std::unique_ptr<Buffer> attended_;   // [heads * value_length]
-  std::unique_ptr<Buffer> projected_;  // [embedding_length]: output of attention or feed-forward
-  std::unique_ptr<Buffer> gate_, up_, hidden_;
+  std::unique_ptr<Buffer> attended_;  // [heads * value_length]
+  std::unique_ptr<Buffer> gate_, up_;
+  std::unique_ptr<Buffer> own_projected_, own_hidden_;  // null where another has room
+  Buffer* projected_ = nullptr;  // [embedding_length]: output of attention or feed-forward
+  Buffer* hidden_ = nullptr;     // what the last matrix reads
 };
 
 }  // namespace omg

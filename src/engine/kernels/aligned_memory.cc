@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 
 /// Of an arena. What is not written of the last one does not become resident, up to a huge page.
-constexpr size_t kChunkBytes = size_t{64} << 20;
+constexpr size_t kChunkBytes = size_t{256} << 20;
 
 }  // namespace
 

@@ -64,7 +64,7 @@ struct VectorKernels {
   void (*scale)(float scale, size_t n, float* y);
   /// y += weight * x
   void (*add_scaled)(float weight, const float* x, size_t n, float* y);
-  /// out = silu(gate) * up
+  /// out = silu(gate) * up; `out` may be one of the two
   void (*silu_gate)(const float* gate, const float* up, size_t n, float* out);
   /// out = gelu(gate) * up, GELU in its tanh form; up may be null: out = gelu(gate).
   void (*gelu_gate)(const float* gate, const float* up, size_t n, float* out);
