@@ -130,6 +130,7 @@ struct HttpRequest {
   HttpAddresses addresses = HttpAddresses::kAny;
   /// Accepts gzip, deflate and the like; limits hold for what is decoded. Not with `range`.
   bool compressed = false;
+  /// Of the decoded body. With a range that has a length, that length is the limit instead.
   uint64_t max_body_bytes = 64u << 20;
   size_t max_header_bytes = 64u << 10;
   /// Gives up below `stall_bytes_per_second` for `stall_timeout`.
