@@ -13,6 +13,7 @@ packages=(
   libcli11-dev libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev libedit-dev
   libssl-dev libsqlite3-dev
   libgtest-dev libbenchmark-dev
+  curl docker-registry
   g++-aarch64-linux-gnu qemu-user
 )
 
@@ -51,6 +52,7 @@ missing() {
   for package in "${packages[@]}" $(boost_packages); do
     is_installed "$package" || echo "$package"
   done
+  command -v npm >/dev/null || echo nodejs npm # often from elsewhere than the distribution
 }
 
 wanted=$(missing)
