@@ -287,17 +287,26 @@ uint64_t RealFileSystem::free_bytes(const std::string& path) {
 }
 
 std::unique_ptr<FileLock> RealFileSystem::lock(const std::string& path, LockMode mode,
-                                               LockWait wait) {
+                                               LockWait wait, LockMissing missing) {
   const int operation =
       (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | (wait == LockWait::kNo ? LOCK_NB : 0);
   for (;;) {
-    Descriptor descriptor = open_regular(path, O_RDWR | O_CREAT);
-    if (retrying([&] { return ::flock(descriptor.get(), operation); }) != 0) {
+    if (missing == LockMissing::kRefuse && !info(path)) return nullptr;
+    // Blobs are locked too, and need not be writable for that.
+    const int flags = missing == LockMissing::kRefuse ? O_RDONLY : O_RDWR | O_CREAT;
+    std::optional<Descriptor> descriptor;
+    try {
+      descriptor.emplace(open_regular(path, flags));
+    } catch (const Error& error) {
+      if (missing == LockMissing::kRefuse && error.code() == ErrorCode::kNotFound) return nullptr;
+      throw;
+    }
+    if (retrying([&] { return ::flock(descriptor->get(), operation); }) != 0) {
       if (errno == EWOULDBLOCK) return nullptr;
       throw system_error("cannot lock " + path, errno);
     }
-    if (same_file(descriptor.get(), path)) {
-      return std::make_unique<RealFileLock>(std::move(descriptor));
+    if (same_file(descriptor->get(), path)) {
+      return std::make_unique<RealFileLock>(std::move(*descriptor));
     }
   }
 }

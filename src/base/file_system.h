@@ -60,6 +60,7 @@ enum class OpenMode {
 };
 enum class LockMode { kShared, kExclusive };
 enum class LockWait { kNo, kYes };
+enum class LockMissing { kCreate, kRefuse };
 
 /// Thread-safe. All methods throw Error; links are never followed for the last part of a path
 /// (opening one is an error), unless said otherwise.
@@ -95,10 +96,11 @@ class FileSystem {
 
   /// Bytes that this user may still write on the disk of `path`.
   virtual uint64_t free_bytes(const std::string& path) = 0;
-  /// Locks the file, making it if missing. Nothing where another holds it and `wait` is kNo. What
-  /// is locked is the file that stands at the path when it returns, also if the file was removed
-  /// and made anew meanwhile.
-  virtual std::unique_ptr<FileLock> lock(const std::string& path, LockMode mode, LockWait wait) = 0;
+  /// Locks a file. What is locked is the file that stands at the path when it returns, also if it
+  /// was removed and made anew meanwhile. Nothing where another holds the lock and `wait` is kNo,
+  /// or where there is no file (any more) and `missing` is kRefuse.
+  virtual std::unique_ptr<FileLock> lock(const std::string& path, LockMode mode, LockWait wait,
+                                         LockMissing missing = LockMissing::kCreate) = 0;
 };
 
 /// The machine's own. Holds no state.
@@ -118,7 +120,8 @@ class RealFileSystem final : public FileSystem {
   bool reflink(const std::string& from, const std::string& to) override;
   void sync_folder(const std::string& path) override;
   uint64_t free_bytes(const std::string& path) override;
-  std::unique_ptr<FileLock> lock(const std::string& path, LockMode mode, LockWait wait) override;
+  std::unique_ptr<FileLock> lock(const std::string& path, LockMode mode, LockWait wait,
+                                 LockMissing missing = LockMissing::kCreate) override;
 };
 
 /// All bytes of a file; Error(kLimitExceeded) beyond `max_bytes`.

@@ -129,6 +129,24 @@ TEST(RealFileSystem, LocksAgainstOthersAndFollowsTheName) {
   EXPECT_FALSE(files.lock(folder / "lock", LockMode::kShared, LockWait::kNo));
 }
 
+TEST(RealFileSystem, LocksWhatIsThereWithoutMakingIt) {
+  const TemporaryFolder folder;
+  RealFileSystem files;
+  const auto lock = [&](LockMode mode) {
+    return files.lock(folder / "blob", mode, LockWait::kYes, LockMissing::kRefuse);
+  };
+  EXPECT_FALSE(lock(LockMode::kShared));
+  EXPECT_FALSE(files.info(folder / "blob"));
+  write_test_file(folder / "blob", "x");
+  auto held = lock(LockMode::kExclusive);
+  ASSERT_TRUE(held);
+  std::thread waiter([&] { EXPECT_FALSE(lock(LockMode::kShared)); });  // it is removed meanwhile
+  files.remove(folder / "blob");
+  held.reset();
+  waiter.join();
+  EXPECT_FALSE(files.info(folder / "blob"));
+}
+
 TEST(RealFileSystem, LosesTheLocksOfAProcessThatDies) {
   const TemporaryFolder folder;
   RealFileSystem files;

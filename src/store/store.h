@@ -5,11 +5,11 @@
 //   blobs/sha256-<hex>      whole files, named by their digest, equal bytes once
 //   manifests/<key>.json    one model each, readable by people; names: StoreName::key()
 //   partial/…               downloads under way, kept over restarts
-//   leases/ views/ quarantine/ temp/ state.db lock
+//   linked/ views/ quarantine/ temp/ state.db version lock
 //
 // How a pull uses it:
 //
-//   Lease lease = store.lease();                       // nothing named here is collected
+//   Lease lease;                                      // nothing named here is collected
 //   store.check_space(bytes);
 //   for each file:
 //     if (digest) if (auto found = store.locate(*digest, lease)) { artifact = *found; continue; }
@@ -19,16 +19,19 @@
 //     artifact.digest = …; store.put_blob(std::move(*partial), digest, size, lease);
 //   store.publish(model);                              // the model appears, whole
 //
-// How a run uses it:  auto used = store.use(name);  … used.files()[0].path, used.folder() …
+// How a run uses it:  UsedModel used = store.use(name);  … used.files()[0].path, store.view(used) …
 //
 // Locking: changes take `lock` exclusively and shortly. Readers of manifests take no lock: a
-// manifest is replaced by rename alone. Leases and partials are locks of their own that die with
-// their process. Any number of processes and threads may work on one directory.
+// manifest is replaced by rename alone. A lease is a shared lock of the system on each blob, and a
+// partial has a lock of its own: both die with their process, and nothing needs to be written for
+// them, so that models run on a full disk too. Any number of processes and threads may work on one
+// directory.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,18 +58,11 @@ struct StoreOptions {
 std::string default_models_folder();
 
 /// What keeps blobs from gc() while no manifest names them. Given up when destroyed, and by the
-/// system when the process ends. Movable; not thread-safe.
+/// system when the process ends. Movable; not thread-safe. May outlive the store.
 class Lease {
- public:
-  Lease(Lease&&) noexcept;
-  Lease& operator=(Lease&&) noexcept;
-  ~Lease();
-
  private:
   friend class Store;
-  struct Body;
-  explicit Lease(std::unique_ptr<Body> body);
-  std::unique_ptr<Body> body_;
+  std::map<std::string, std::unique_ptr<FileLock>> locks_;  // by path
 };
 
 /// The name of an unfinished download: the digest that it will have, or any text that tells it from
@@ -84,19 +80,30 @@ class PartialKey {
 /// An unfinished download that this process alone works on. Files that stand beside path() and
 /// whose names are path() + ".something" belong to it (a map of chunks, say): put_blob() and gc()
 /// remove them with it; ".lock" is the store's. Gives the lock up, and keeps the files for the next
-/// one, when destroyed.
+/// one, when destroyed. Must not outlive the store.
 class Partial {
  public:
+  Partial(Partial&&) noexcept = default;
+  Partial& operator=(Partial&& other) noexcept {
+    std::swap(key_, other.key_);
+    std::swap(path_, other.path_);
+    std::swap(files_, other.files_);
+    std::swap(lock_, other.lock_);
+    return *this;
+  }
+  ~Partial();
+
   const std::string& path() const { return path_; }
   const PartialKey& key() const { return key_; }
 
  private:
   friend class Store;
-  Partial(PartialKey key, std::string path, std::unique_ptr<FileLock> lock)
-      : key_(std::move(key)), path_(std::move(path)), lock_(std::move(lock)) {}
+  Partial(PartialKey key, std::string path, FileSystem& files, std::unique_ptr<FileLock> lock)
+      : key_(std::move(key)), path_(std::move(path)), files_(&files), lock_(std::move(lock)) {}
   PartialKey key_;
   std::string path_;
-  std::unique_ptr<FileLock> lock_;
+  FileSystem* files_;
+  std::unique_ptr<FileLock> lock_;  // null once moved from or used up
 };
 
 /// A file of a model in use.
@@ -105,22 +112,18 @@ struct UsedFile {
   std::string path;  // absolute; of the blob, or in its owner's folder
 };
 
-/// A model that cannot be collected, removed or changed by us while this lives.
+/// A model whose blobs stay while this lives, whatever happens to its name.
 class UsedModel {
  public:
   const StoredModel& model() const { return model_; }
   const std::vector<UsedFile>& files() const { return files_; }
-  /// A folder in which each file stands under its own name, as a link: for split GGUF and
-  /// safetensors, whose readers look for names.
-  const std::string& folder() const { return folder_; }
 
  private:
   friend class Store;
-  UsedModel(StoredModel model, Lease lease) : model_(std::move(model)), lease_(std::move(lease)) {}
+  explicit UsedModel(StoredModel model) : model_(std::move(model)) {}
   StoredModel model_;
   Lease lease_;
   std::vector<UsedFile> files_;
-  std::string folder_;
 };
 
 struct ListedModel {
@@ -177,7 +180,8 @@ struct VerifyOptions {
 enum class ImportMode {
   kCopy,
   kReflink,   // shares blocks until one changes; Error(kUnsupported) where the disk cannot
-  kHardLink,  // shares the file: its owner can change it, so it is a reference to our link
+  kHardLink,  // shares the file: its owner can change it, so it is a reference to linked/…;
+              // Error(kUnsupported) across disks
 };
 
 struct JobRecord {
@@ -221,13 +225,17 @@ class Store {
   /// Files of a model whose bytes are gone or changed, with the reason in `message`; empty when all
   /// is well. Looks at sizes and times, not at bytes.
   std::vector<StoreProblem> missing(const StoredModel& model) const;
-  /// Ready for a run: checked, with real paths, leased, and its last use set to now. A reference
-  /// that its owner has changed is Error(kCorrupt) that says whose file and what to do.
+  /// Ready for a run: checked, with real paths, leased, and its last use set to now (where state.db
+  /// cannot be written, the run does not fail for it). A reference that its owner has changed is
+  /// Error(kCorrupt) that says whose file and what to do.
   UsedModel use(const StoreName& name);
+  /// A folder in which each file of the model stands under its own name, as a link: for split GGUF
+  /// and safetensors, whose readers look for names. Made where it is missing; stays while the model
+  /// does, or `used`.
+  std::string view(UsedModel& used);
 
   // Bytes.
 
-  Lease lease();
   /// Where a file of these bytes is already: our blob, or an unchanged reference of some model. The
   /// result's location, size and digest are set, ready to be part of a model; it is leased.
   std::optional<Artifact> locate(const Digest& digest, Lease& lease) const;
@@ -275,6 +283,8 @@ class Store {
 
  private:
   struct Body;
+  friend class StoreVerifier;
+  friend class Bundler;
   explicit Store(std::unique_ptr<Body> body);
   std::unique_ptr<Body> body_;
 };

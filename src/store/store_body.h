@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the parts of the store share: its disk, its paths, its lock, and reading all manifests.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/cancellation.h"
+#include "store/store.h"
+#include "store/store_paths.h"
+#include "store/store_state.h"
+
+namespace omg {
+
+struct Store::Body {
+  explicit Body(const StoreOptions& options);
+
+  RealFileSystem real;
+  FileSystem& files;
+  StorePaths paths;
+  std::function<int64_t()> now;
+
+  /// The exclusive lock, waited for. Writers hold it shortly: never while they hash or copy.
+  std::unique_ptr<FileLock> write_lock();
+  /// Opened at the first use: most commands need none.
+  StoreState& state();
+
+  struct Manifests {
+    std::vector<StoredModel> models;
+    std::vector<StoreProblem> problems;
+  };
+  /// All manifests, by key. What is removed meanwhile is passed over.
+  Manifests read_manifests();
+  std::optional<StoredModel> read_manifest(const StoreName& name);
+  /// Durable when it returns. Under the write lock.
+  void write_manifest(const StoredModel& model);
+
+  /// A number that no other temporary or linked file of this store has, as far as chance goes.
+  uint64_t serial();
+  /// Removes what belongs to a partial: all but its lock.
+  void remove_partial_files(const PartialKey& key);
+  /// Shared lock on a blob or linked file, kept in the lease. False if there is no such file.
+  bool protect(const std::string& path, Lease& lease);
+  /// Moves the finished file at `from` (on the same disk) to `to`; it is leased from before it has
+  /// its new name, and durable when this returns.
+  void move_in(const std::string& from, const std::string& to, Lease& lease);
+
+  std::mutex state_mutex;
+  std::unique_ptr<StoreState> opened_state;
+};
+
+/// Digest and number of a file's bytes, in pieces of 4 MiB. `step` is told the bytes of each piece.
+struct HashedFile {
+  Digest digest;
+  uint64_t bytes;
+};
+HashedFile hash_file(File& file, const CancellationToken& cancellation,
+                     const std::function<void(uint64_t)>& step = {});
+
+/// The message of a reference that does not match its file any more.
+std::string changed_reference_message(const FileReference& reference,
+                                      const std::optional<FileInfo>& now);
+
+/// "1.5 GB": decimal units, as disks and hubs count.
+std::string human_bytes(uint64_t bytes);
+
+}  // namespace omg
