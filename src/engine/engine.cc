@@ -47,7 +47,7 @@ class NativeEngine : public Engine {
   uint32_t threads() const override { return backend_->threads(); }
   Isa isa() const override { return isa_; }
   MemoryUse memory_use() const override {
-    return {backend_->weights_bytes(), kv_blocks_ * backend_->kv_bytes_per_block(),
+    return {backend_->weights_bytes(), kv_blocks_ * kv_bytes_per_block(spec_, kv_type_),
             backend_->scratch_bytes()};
   }
   const Profile* profile() const override { return backend_->profile(); }
@@ -69,7 +69,7 @@ class NativeEngine : public Engine {
   std::span<float> step(std::span<const SequenceChunk> chunks) override;
 
  private:
-  void plan_memory(const EngineOptions& options);
+  void settle_context(const EngineOptions& options);
   void check_alive(SequenceId sequence) const;
   void check(std::span<const SequenceChunk> chunks) const;
   void reserve(std::span<const SequenceChunk> chunks);
@@ -78,6 +78,7 @@ class NativeEngine : public Engine {
   const ModelDescription description_;
   const Isa isa_;
   const uint32_t max_batch_tokens_;
+  const KvType kv_type_;
   DecoderSpec spec_;
   uint32_t context_length_ = 0;
   uint32_t kv_blocks_ = 0;
@@ -90,8 +91,9 @@ NativeEngine::NativeEngine(const ModelFile& file, const EngineOptions& options)
     : description_(describe_model(file)),
       isa_(choose_isa(options.isa)),
       max_batch_tokens_(std::clamp(options.max_batch_tokens, 1u, 16384u)),
+      kv_type_(options.kv_type),
       spec_(make_decoder_spec(file, options.context_length)) {
-  plan_memory(options);
+  settle_context(options);
   CpuBackendOptions backend;
   backend.isa = isa_;
   backend.threads = options.threads;
@@ -119,13 +121,11 @@ NativeEngine::NativeEngine(const ModelFile& file, const EngineOptions& options)
 
 /// Settles the context: what was asked for, or the model's maximum, or the most whose KV cache
 /// takes half of the memory that is available; the cache is touched only as it fills.
-void NativeEngine::plan_memory(const EngineOptions& options) {
+void NativeEngine::settle_context(const EngineOptions& options) {
   if (options.max_sequences == 0 || options.max_sequences > 65536) {
     throw Error(ErrorCode::kInvalidArgument, "max_sequences must be 1 to 65536");
   }
-  const uint64_t block_bytes = kv_key_block_bytes(options.kv_type, spec_.key_length) +
-                               kv_value_block_bytes(options.kv_type, spec_.value_length);
-  const uint64_t bytes_per_token = uint64_t{spec_.layers} * spec_.kv_heads * block_bytes / kKvTile;
+  const uint64_t bytes_per_token = kv_bytes_per_block(spec_, options.kv_type) / kKvTile;
   const uint64_t affordable = available_memory() / 2 / bytes_per_token;
   context_length_ = options.context_length;
   if (context_length_ == 0) {

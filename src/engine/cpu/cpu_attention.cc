@@ -195,8 +195,9 @@ AttentionTile CpuBackend::attention_tile(const AttentionOp& op, const AttentionU
 void CpuBackend::attend_parts(const AttentionOp& op) {
   cpu(*op.out).activations.reshape(rows_, op.out->columns);
   const Timed timed(profiler_.get(), Operation::kAttention, [&] {
-    return attention_work(*step_, spec_, double(kv_bytes_per_block()) / spec_.layers / kKvTile,
-                          op.windowed ? spec_.window : 0);
+    return attention_work(
+        *step_, spec_, double(kv_bytes_per_block(spec_, options_.kv_type)) / spec_.layers / kKvTile,
+        op.windowed ? spec_.window : 0);
   });
   std::vector<AttentionUnit> units = attention_units(op.windowed ? spec_.window : 0);
   const std::vector<AttentionUnit> work = split_units(units);

@@ -49,12 +49,9 @@ CpuBackend::CpuBackend(const DecoderSpec& spec, const CpuBackendOptions& options
   const size_t floats = attention_scratch_floats(spec.key_length, spec.value_length);
   for (size_t worker = 0; worker < pool_.worker_count(); ++worker) {
     attention_scratch_.emplace_back(floats * sizeof(float));
-    scratch_bytes_ += attention_scratch_.back().size();
   }
-  if (pool_.worker_count() > 1) {
-    attention_parts_ = AlignedBytes(kAttentionPartsBytes);
-    scratch_bytes_ += attention_parts_.size();
-  }
+  if (pool_.worker_count() > 1) attention_parts_ = AlignedBytes(kAttentionPartsBytes);
+  scratch_bytes_ = cpu_attention_bytes(spec, static_cast<uint32_t>(pool_.worker_count()));
   positions_.reserve(options.max_batch_tokens);
   set_rope_divisors({});
 }
@@ -70,8 +67,20 @@ void CpuBackend::set_rope_divisors(std::span<const float> divisors) {
   }
 }
 
-uint64_t CpuBackend::kv_bytes_per_block() const {
-  return uint64_t{spec_.layers} * spec_.kv_heads * (key_head_bytes_ + value_head_bytes_);
+uint64_t kv_bytes_per_block(const DecoderSpec& spec, KvType type) {
+  return uint64_t{spec.layers} * spec.kv_heads *
+         (kv_key_block_bytes(type, spec.key_length) +
+          kv_value_block_bytes(type, spec.value_length));
+}
+
+/// Floats, and codes of the quantised form where a product reads it.
+uint64_t cpu_buffer_bytes(uint32_t max_batch_tokens, size_t columns) {
+  return uint64_t{max_batch_tokens} * columns * (sizeof(float) + 1);
+}
+
+uint64_t cpu_attention_bytes(const DecoderSpec& spec, uint32_t threads) {
+  const size_t floats = attention_scratch_floats(spec.key_length, spec.value_length);
+  return uint64_t{threads} * floats * sizeof(float) + (threads > 1 ? kAttentionPartsBytes : 0);
 }
 
 std::unique_ptr<Matrix> CpuBackend::load_matrix(const ModelFile& file, const TensorView& tensor) {
@@ -126,7 +135,7 @@ std::unique_ptr<EmbeddingTable> CpuBackend::load_embeddings(const ModelFile&,
 }
 
 std::unique_ptr<Buffer> CpuBackend::create_buffer(size_t columns) {
-  scratch_bytes_ += uint64_t{options_.max_batch_tokens} * columns * (sizeof(float) + 1);
+  scratch_bytes_ += cpu_buffer_bytes(options_.max_batch_tokens, columns);
   return std::make_unique<CpuBuffer>(options_.max_batch_tokens, columns);
 }
 

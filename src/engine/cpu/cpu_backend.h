@@ -30,6 +30,11 @@ struct CpuBackendOptions {
   bool profile = false;
 };
 
+// What parts of the backend take, for those who plan memory.
+uint64_t kv_bytes_per_block(const DecoderSpec& spec, KvType type);
+uint64_t cpu_buffer_bytes(uint32_t max_batch_tokens, size_t columns);
+uint64_t cpu_attention_bytes(const DecoderSpec& spec, uint32_t threads);
+
 class CpuBackend : public Backend {
  public:
   CpuBackend(const DecoderSpec& spec, const CpuBackendOptions& options);
@@ -44,7 +49,6 @@ class CpuBackend : public Backend {
   void set_rope_divisors(std::span<const float> divisors);
   uint64_t weights_bytes() const override { return weights_bytes_; }
   uint64_t scratch_bytes() const override { return scratch_bytes_; }
-  uint64_t kv_bytes_per_block() const;
   uint32_t threads() const { return static_cast<uint32_t>(pool_.worker_count()); }
   /// Bytes that one step of one token in each of `sequences` sequences must read, each of which
   /// holds `length` tokens: weights once, and all caches. Of experts, those that rows which choose

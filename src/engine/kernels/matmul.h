@@ -35,6 +35,9 @@ struct PackedMatrix {
   size_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
 };
 
+/// What a matrix takes once it is packed.
+uint64_t packed_bytes(WeightType type, size_t rows, size_t columns);
+
 /// Packs `rows` rows of `columns` weights each, as they stand in a model file, into memory of
 /// `arena`. Rows of the last panel that do not exist are zero.
 PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size_t rows,

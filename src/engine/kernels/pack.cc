@@ -50,6 +50,10 @@ uint32_t get_code(const uint8_t* vectors, uint32_t bits, size_t r, size_t c) {
 
 }  // namespace
 
+uint64_t packed_bytes(WeightType type, size_t rows, size_t columns) {
+  return uint64_t{(rows + kPanelRows - 1) / kPanelRows} * panel_bytes(type, columns);
+}
+
 PackedMatrix pack_matrix(WeightType type, std::span<const std::byte> bytes, size_t rows,
                          size_t columns, Arena& arena, Parallel& parallel) {
   const size_t row_size = rows == 0 ? 0 : bytes.size() / rows;
