@@ -241,6 +241,8 @@ class Store {
   std::optional<Artifact> locate(const Digest& digest, Lease& lease) const;
   bool has_blob(const Digest& digest) const;
   std::string blob_path(const Digest& digest) const;
+  /// Where try_lock_partial() puts it: the same for all processes.
+  std::string partial_path(const PartialKey& key) const;
   /// Nothing if another process or thread holds it. Never waits.
   std::optional<Partial> try_lock_partial(const PartialKey& key);
   /// Makes the finished partial file a blob and removes what belonged to it. `digest` is what the

@@ -167,6 +167,10 @@ std::optional<Artifact> Store::locate(const Digest& digest, Lease& lease) const 
   return std::nullopt;
 }
 
+std::string Store::partial_path(const PartialKey& key) const {
+  return body_->paths.partial(key);
+}
+
 std::optional<Partial> Store::try_lock_partial(const PartialKey& key) {
   auto lock =
       body_->files.lock(body_->paths.partial_lock(key), LockMode::kExclusive, LockWait::kNo);
