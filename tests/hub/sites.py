@@ -181,8 +181,8 @@ class HubSite(Site):
             raise Answer(401, {"error": "Invalid username or password."})
         raise Answer(200, {
             "type": "user", "id": "6500", "name": "tester", "fullname": "Tester",
-            "email": "t@x.org", "emailVerified": True, "isPro": False, "canPay": False, "orgs": [], "avatarUrl": "",
-            "periodEnd": None, "billingMode": "postpaid",
+            "email": "t@x.org", "emailVerified": True, "isPro": False, "canPay": False,
+            "orgs": [], "avatarUrl": "", "periodEnd": None, "billingMode": "postpaid",
             "auth": {"type": "access_token",
                      "accessToken": {"displayName": "test", "role": "read",
                                      "createdAt": "2024-01-01T00:00:00.000Z"}},
