@@ -18,7 +18,7 @@
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/profile.h"
 #include "engine/engine.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 
 #include <filesystem>
 #include <system_error>

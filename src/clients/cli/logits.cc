@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "clients/cli/command.h"
 #include "clients/cli/interrupt.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/profile.h"
 #include "engine/engine.h"

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "clients/cli/format.h"
 #include "clients/cli/model_client.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/profile.h"
 #include "runtimes/native/session.h"

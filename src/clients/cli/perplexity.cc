@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "clients/cli/command.h"
 #include "clients/cli/interrupt.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/profile.h"
 #include "formats/open_model_file.h"

@@ -10,7 +10,7 @@
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "formats/convert/quantize_file.h"
 #include "formats/weight_mixture.h"

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "clients/cli/format.h"
 #include "clients/cli/model_details.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/repl.h"
 #include "clients/cli/table.h"

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "clients/cli/answer.h"
 #include "clients/cli/command.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/repl.h"
 

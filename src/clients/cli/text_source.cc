@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "clients/cli/model_path.h"
+#include "clients/cli/local_model.h"
 #include "formats/open_model_file.h"
 #include "runtimes/native/load.h"
 #include "text/tokenizer/huggingface/huggingface.h"
