@@ -62,10 +62,9 @@ void download(Given& given) {
   RealFileSystem files;
   SteadyClock clock;
   Transfers transfers(files, clock, HttpClientOptions::from_environment(), given.options);
-  FileTarget target(files, given.target);
   TransferRequest request;
   request.file = given.file;
-  request.target = &target;
+  request.target = std::make_shared<FileTarget>(files, given.target);
   if (given.shows_progress) {
     request.progress = [](const TransferProgress& now) {
       print({{"phase", phase_name(now.phase)},

@@ -37,7 +37,7 @@ class Finally {
 Download::Download(const TransferContext& context, const TransferRequest& request)
     : context_(context),
       file_(request.file),
-      target_(*request.target),
+      target_(request.target),
       address_(request.file, request.renew),
       random_(context.options.seed ^ std::hash<std::string>()(request.file.url)) {
   progress_.total = file_.size;
@@ -69,15 +69,15 @@ TransferProgress Download::progress() const {
 
 bool Download::claim() {
   while (true) {
-    if (file_.sha256 && target_.is_there()) return false;
-    if (target_.try_claim()) {
+    if (file_.sha256 && target_->is_there()) return false;
+    if (target_->try_claim()) {
       // Whoever had it may have published it a moment ago.
-      if (!file_.sha256 || !target_.is_there()) return true;
-      target_.release();
+      if (!file_.sha256 || !target_->is_there()) return true;
+      target_->release();
       return false;
     }
     const uint64_t done =
-        std::min(ChunkMap::peek(context_.files, target_.path()).value_or(0), file_.size);
+        std::min(ChunkMap::peek(context_.files, target_->path()).value_or(0), file_.size);
     std::unique_lock lock(mutex_);
     cancelled_.throw_if_cancelled();
     const auto now = context_.clock.now();
@@ -96,13 +96,13 @@ Transferred Download::run() {
     progress_.done = progress_.hashed = file_.size;
     return {*file_.sha256, file_.size, 0, true};
   }
-  Finally release([&] { target_.release(); });
+  Finally release([&] { target_->release(); });
   bool began_again = false;
   for (int restarts = 0;;) {
     if (transfer_once() == End::kChanged) {
       hasher_.reset();
       map_.reset();
-      ChunkMap::remove(context_.files, target_.path());
+      ChunkMap::remove(context_.files, target_->path());
       if (++restarts > kMostRestarts) {
         throw Error(ErrorCode::kUnavailable,
                     "cannot download '" + file_.path +
@@ -114,13 +114,13 @@ Transferred Download::run() {
     hasher_.reset();
     map_.reset();  // closes the files
     if (is_right(result)) {
-      target_.publish(result.sha256, file_.size);
+      target_->publish(result.sha256, file_.size);
       release.disarm();
       const std::lock_guard lock(mutex_);
       progress_.phase = TransferPhase::kDone;
       return {result.sha256, file_.size, progress_.fetched, false};
     }
-    ChunkMap::remove(context_.files, target_.path());
+    ChunkMap::remove(context_.files, target_->path());
     // What an earlier run left may be to blame; bytes that all came just now are the server's own.
     if (!resumed_ || began_again) {
       throw Error(ErrorCode::kCorrupt,
@@ -146,7 +146,7 @@ Download::End Download::transfer_once() {
   const TransferOptions& options = context_.options;
   const std::string boot_id = options.boot_id == "?" ? system_boot_id() : options.boot_id;
   const ChunkMapKey key{file_.size, options.chunks.granule, identity()};
-  map_ = std::make_unique<ChunkMap>(context_.files, target_.path(), key, boot_id);
+  map_ = std::make_unique<ChunkMap>(context_.files, target_->path(), key, boot_id);
   hasher_ = std::make_unique<FrontHasher>(map_->data(), file_.size,
                                           !file_.sha256 && !file_.git_sha1.empty());
   const size_t most_workers = static_cast<size_t>(

@@ -83,7 +83,7 @@ class Download {
 
   const TransferContext context_;
   const RemoteFile file_;
-  TransferTarget& target_;
+  const std::shared_ptr<TransferTarget> target_;
   RemoteAddress address_;
 
   mutable std::mutex mutex_;  // guards all below, but for what run() alone touches

@@ -47,8 +47,8 @@ struct TransferProgress {
   std::string message;                 // why the last request failed, "" if none did
 };
 
-/// Where the bytes go: the seam to the store. Called from the download's own thread (path() from
-/// any); must outlive the call of fetch() and all that joined it.
+/// Where the bytes go: the seam to the store. Called from the download's own thread, path() from
+/// any. Of several callers' targets for one path the first one's is used.
 class TransferTarget {
  public:
   virtual ~TransferTarget() = default;
@@ -69,7 +69,8 @@ class TransferTarget {
 
 struct TransferRequest {
   RemoteFile file;
-  TransferTarget* target = nullptr;
+  /// Shared, since the download may outlive the caller who began it, if others have joined.
+  std::shared_ptr<TransferTarget> target;
   /// On the caller's thread, about ten times a second and once at the end; may be null. What it
   /// throws ends this caller's wait as a cancellation does, and comes out of fetch().
   std::function<void(const TransferProgress&)> progress;
