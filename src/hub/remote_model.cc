@@ -61,6 +61,14 @@ uint64_t RemoteModel::total_bytes() const {
   return total;
 }
 
+std::string plain_etag(std::string_view etag) {
+  if (etag.starts_with("W/")) etag.remove_prefix(2);
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
+    etag = etag.substr(1, etag.size() - 2);
+  }
+  return std::string(etag);
+}
+
 void check_remote_path(const std::string& path, const std::string& source) {
   const std::string fault = fault_of(path);
   if (fault.empty()) return;

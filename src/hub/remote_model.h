@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -25,6 +26,9 @@ enum class RemoteFileRole {
   kOther,
 };
 
+/// A size that the hub does not tell in its lists. What resolve() returns never has it.
+inline constexpr uint64_t kUnknownSize = UINT64_MAX;
+
 struct RemoteFile {
   /// Relative, '/' between parts, checked by check_remote_path(); safe to join to a folder.
   std::string path;
@@ -33,7 +37,9 @@ struct RemoteFile {
   std::optional<Digest> sha256;
   /// Where to GET it with ranges; redirects to other hosts are usual.
   std::string url;
-  /// What the hub said (quotes and W/ removed); "" if nothing. A change means another file.
+  /// What the hub said (quotes and W/ removed); "" if nothing. A change means another file. To be
+  /// held against X-Linked-Etag where an answer or a redirect before it has one, else against ETag:
+  /// what the hub's storage calls the bytes is another matter.
   std::string etag;
   /// SHA-1 that git gives to "blob <size>\0<bytes>", 40 hex digits: all that Hugging Face says of
   /// small files. "" if unknown.
@@ -70,6 +76,9 @@ struct RemoteModel {
 
   uint64_t total_bytes() const;
 };
+
+/// An ETag without W/ and quotes.
+std::string plain_etag(std::string_view etag);
 
 /// Throws Error(kCorrupt), naming `source`, unless `path` is relative, 1 to 1024 bytes of UTF-8,
 /// without empty, "." and ".." parts, backslashes, colons, control characters, and parts beyond 255

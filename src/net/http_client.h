@@ -59,6 +59,8 @@ struct HttpClientOptions {
   std::chrono::milliseconds connect_timeout{20'000};
   /// Refuses every request: nothing may leave this machine.
   bool offline = false;
+  /// For requests that bring none of their own.
+  CancellationToken cancellation;
 
   /// Proxies, and OMG_CA_FILE or SSL_CERT_FILE, from the environment.
   static HttpClientOptions from_environment();
@@ -138,7 +140,8 @@ struct HttpRequest {
   std::chrono::seconds stall_timeout{30};
   /// For the whole request, redirects included; 0 = none.
   std::chrono::milliseconds total_timeout{0};
-  /// Polled at least every 50 ms. Raising it ends the request with Error(kCancelled).
+  /// Instead of the client's. Polled at least every 50 ms; raising it ends the request with
+  /// Error(kCancelled).
   std::optional<CancellationToken> cancellation;
   /// Called once before the body of the final answer, whatever its status; false stops there, and
   /// the response comes back with what there is.

@@ -323,13 +323,13 @@ class Attached {
 };
 
 /// Runs until libcurl is done; returns its result. Throws when cancelled or past the deadline.
-CURLcode drive(CURLM* multi, const HttpExchange& exchange) {
+CURLcode drive(CURLM* multi, const HttpExchange& exchange, const CancellationToken& cancellation) {
   while (true) {
     int running = 0;
     if (curl_multi_perform(multi, &running) != CURLM_OK) return CURLE_FAILED_INIT;
     int left = 0;
     if (const CURLMsg* message = curl_multi_info_read(multi, &left)) return message->data.result;
-    if (exchange.request.cancellation) exchange.request.cancellation->throw_if_cancelled();
+    cancellation.throw_if_cancelled();
     if (exchange.deadline && std::chrono::steady_clock::now() >= *exchange.deadline) {
       throw HttpError(
           ErrorCode::kUnavailable, HttpFailure::kStalled, 0,
@@ -359,7 +359,8 @@ void HttpSession::run(HttpExchange& exchange) {
   CURLcode code;
   {
     const Attached attached(handles_->multi.get(), easy);
-    code = drive(handles_->multi.get(), exchange);
+    code = drive(handles_->multi.get(), exchange,
+                 exchange.request.cancellation.value_or(options_.cancellation));
   }
   curl_easy_reset(easy);  // it must not point at what goes out of scope here
   if (transfer.exception) std::rethrow_exception(transfer.exception);

@@ -63,8 +63,7 @@ class Registry {
   HttpResponse send(const Place& place, HttpRequest request, const std::string& actions);
   std::string authorize(const Place& place, const HttpResponse& refused,
                         const std::string& actions);
-  HttpResponse get_manifest(const Place& place, const std::string& reference,
-                            const std::string& shown);
+  HttpResponse get_manifest(const Place& place, const std::string& reference);
   void push_blob(const Place& place, const PushBlob& blob,
                  const std::function<void(const PushProgress&)>& progress,
                  const CancellationToken& cancellation);
