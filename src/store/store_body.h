@@ -61,6 +61,11 @@ struct HashedFile {
 HashedFile hash_file(File& file, const CancellationToken& cancellation,
                      const std::function<void(uint64_t)>& step = {});
 
+/// Copies `size` bytes from `offset` of one file to `to_offset` of another, and returns their
+/// digest. Error(kCorrupt) if the file ends before.
+Digest copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t to_offset,
+                  const CancellationToken& cancellation);
+
 /// The message of a reference that does not match its file any more.
 std::string changed_reference_message(const FileReference& reference,
                                       const std::optional<FileInfo>& now);

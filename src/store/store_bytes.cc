@@ -13,28 +13,29 @@ namespace {
 constexpr size_t kPieceBytes = 4u << 20;
 constexpr uint64_t kSpaceMargin = 64u << 20;
 
-/// Copies all of `from`, hashing on the way.
-HashedFile copy_and_hash(File& from, File& to, const CancellationToken& cancellation) {
-  std::vector<std::byte> piece(kPieceBytes);
-  Sha256 hasher;
-  uint64_t done = 0;
-  for (;;) {
-    cancellation.throw_if_cancelled();
-    const size_t size = from.read_at(done, piece);
-    if (size == 0) break;
-    const auto bytes = std::span(piece).first(size);
-    hasher.update(bytes);
-    to.write_at(done, bytes);
-    done += size;
-  }
-  return {hasher.digest(), done};
-}
-
 std::string absolute_path(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
 
 }  // namespace
+
+Digest copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t to_offset,
+                  const CancellationToken& cancellation) {
+  std::vector<std::byte> piece(std::min<uint64_t>(kPieceBytes, size));
+  Sha256 hasher;
+  uint64_t done = 0;
+  while (done < size) {
+    cancellation.throw_if_cancelled();
+    const auto wanted = std::span(piece).first(std::min<uint64_t>(piece.size(), size - done));
+    if (from.read_at(offset + done, wanted) != wanted.size()) {
+      throw Error(ErrorCode::kCorrupt, "a file became shorter while it was read; try again");
+    }
+    hasher.update(wanted);
+    to.write_at(to_offset + done, wanted);
+    done += wanted.size();
+  }
+  return hasher.digest();
+}
 
 HashedFile hash_file(File& file, const CancellationToken& cancellation,
                      const std::function<void(uint64_t)>& step) {
@@ -233,18 +234,18 @@ Artifact Store::put_file(const std::string& path, ImportMode mode, Lease& lease,
                                               "by reference or with --copy");
   };
   try {
-    std::optional<HashedFile> hashed;
+    std::optional<Digest> digest;
     if (mode == ImportMode::kCopy) {
       check_space(original.size);
       const auto from = files.open(real, OpenMode::kRead);
       const auto to = files.open(partial->path(), OpenMode::kCreateNew);
-      hashed = copy_and_hash(*from, *to, cancellation);
+      digest = copy_range(*from, 0, original.size, *to, 0, cancellation);
     } else {
       const bool link = mode == ImportMode::kHardLink;
       if (link ? !files.hard_link(real, partial->path()) : !files.reflink(real, partial->path())) {
         throw cannot(link ? "hard-link" : "reflink");
       }
-      hashed = hash_file(*files.open(partial->path(), OpenMode::kRead), cancellation);
+      digest = hash_file(*files.open(partial->path(), OpenMode::kRead), cancellation).digest;
     }
     const auto now = files.info(real);
     if (!now || !original.reference->matches(*now)) {
@@ -252,14 +253,14 @@ Artifact Store::put_file(const std::string& path, ImportMode mode, Lease& lease,
                   "cannot import " + path + ": it changed meanwhile; try again when it is whole");
     }
     Artifact artifact = original;
-    artifact.digest = hashed->digest;
+    artifact.digest = digest;
     if (mode == ImportMode::kHardLink) {
-      artifact.reference->path = body_->paths.linked(hashed->digest, body_->serial());
+      artifact.reference->path = body_->paths.linked(*digest, body_->serial());
       body_->move_in(partial->path(), artifact.reference->path, lease);
       body_->remove_partial_files(partial->key());
     } else {
       artifact.reference.reset();
-      put_blob(std::move(*partial), hashed->digest, hashed->bytes, lease);
+      put_blob(std::move(*partial), *digest, original.size, lease);
     }
     return artifact;
   } catch (...) {

@@ -241,13 +241,17 @@ class StoreVerifier {
     Lease lease;
     if (target.path.starts_with(body_.paths.root() + "/")) body_.protect(target.path, lease);
     std::optional<HashedFile> hashed;
-    try {
-      const auto file = body_.files.open(target.path, OpenMode::kRead);
-      hashed = hash_file(*file, options_.cancellation, [&](uint64_t bytes) { tell(bytes); });
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kCancelled) throw;
-      return quarantine_or_tell(target, error.what());
+    std::string why;
+    for (int attempt = 0; attempt < 2 && !hashed; ++attempt) {
+      try {  // a read that fails once alone is no reason to give up good bytes
+        const auto file = body_.files.open(target.path, OpenMode::kRead);
+        hashed = hash_file(*file, options_.cancellation, [&](uint64_t bytes) { tell(bytes); });
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kCancelled) throw;
+        why = error.what();
+      }
     }
+    if (!hashed) return quarantine_or_tell(target, why);
     if (target.digest && hashed->digest != *target.digest) {
       return quarantine_or_tell(target, "its bytes have the digest " + hashed->digest.str() +
                                             " instead of " + target.digest->str());

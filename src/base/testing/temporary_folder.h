@@ -16,10 +16,10 @@ namespace omg::testing {
 /// Made in TMPDIR or /tmp; removed with all it holds when destroyed.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string pattern =
-        (std::filesystem::canonical(std::filesystem::temp_directory_path()) / "omg-XXXXXX")
-            .string();
+  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
+  /// Below another folder than TMPDIR or /tmp.
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    std::string pattern = (std::filesystem::canonical(parent) / "omg-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = pattern;
   }
