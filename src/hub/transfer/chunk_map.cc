@@ -83,7 +83,7 @@ ChunkMap::ChunkMap(FileSystem& files, const std::string& partial, const ChunkMap
   if (granules > kMaxGranules) {
     throw Error(ErrorCode::kLimitExceeded,
                 "cannot download a file of " + std::to_string(key.size) +
-                    " bytes: at most 16 TiB are supported; check what the server says");
+                    " bytes: at most 4 TiB are supported; check what the server says");
   }
   done_.assign(granules, false);
   const std::string header = make_header(key, boot_id);

@@ -32,7 +32,7 @@ struct ChunkMapKey {
 
 class ChunkMap {
  public:
-  /// Larger files are refused with Error(kLimitExceeded): 16 TiB with granules of 1 MiB.
+  /// Larger files are refused with Error(kLimitExceeded): 4 TiB with granules of 256 KiB.
   static constexpr uint64_t kMaxGranules = 16u << 20;
 
   /// Reads the map of `partial`. A map that is missing, damaged or of another file, or a partial

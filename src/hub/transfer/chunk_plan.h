@@ -2,7 +2,7 @@
 //
 // Who fetches which bytes of a file next: policy without time, threads or files, tested alone.
 //
-// A file is counted off in granules of 1 MiB, which is what the map on disk remembers, and is asked
+// A file is counted off in granules of 256 KiB, which is what the map on disk remembers, and asked
 // for in chunks of many granules, one request each. Chunks are handed out in file order, so that
 // hashing can follow close behind, and get smaller towards the end, so that workers finish together
 // and no byte is asked for twice. Only where one connection is much slower than the others is what
@@ -18,7 +18,7 @@
 namespace omg {
 
 struct ChunkPlanOptions {
-  uint64_t granule = 1u << 20;
+  uint64_t granule = 256u << 10;
   /// A request is at least and at most so long (multiples of the granule); the end of a file may be
   /// shorter. 32 MiB: at 20 MB/s a connection and 100 ms to the server, 6 % are lost to waiting.
   uint64_t least_chunk = 2u << 20;

@@ -12,6 +12,7 @@ constexpr uint64_t kMiB = 1u << 20;
 
 ChunkPlanOptions options(size_t workers = 4) {
   ChunkPlanOptions result;
+  result.granule = kMiB;
   result.workers = workers;
   return result;
 }
