@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A transfer beside curl: transfer.py TRANSFER_TOOL [--mib 1024] [--rounds 5] [--connections 8]
 
-Both fetch one file from a server on this machine and know its SHA-256 at the end: transfer_tool with
-so many connections, and as many curl processes with a range each, then sha256sum over the parts.
+Both fetch one file from a server on this machine and know its SHA-256 at the end: transfer_tool
+with so many connections, and as many curl processes with a range each, then sha256sum over the parts.
 They run in turn; the ratio is taken round by round. Exit code 1 below --least (0.9).
 """
 
@@ -24,8 +24,11 @@ MIB = 1 << 20
 def ours(tool, url, size, sha256, folder, connections):
     target = folder / "ours"
     begin = time.monotonic()
-    subprocess.run([tool, "--url", url, "--size", str(size), "--sha256", sha256, "--to", str(target),
-                    "--workers", str(connections)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [tool, "--url", url, "--size", str(size), "--sha256", sha256, "--to", str(target),
+         "--workers", str(connections)],
+        check=True, stdout=subprocess.DEVNULL,
+    )
     seconds = time.monotonic() - begin
     target.unlink()
     return seconds
