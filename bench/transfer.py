@@ -3,8 +3,8 @@
 """A transfer beside curl: transfer.py TRANSFER_TOOL [--mib 1024] [--rounds 5] [--connections 8]
 
 Both fetch one file from a server on this machine and know its SHA-256 at the end: transfer_tool
-with so many connections, and as many curl processes with a range each, then sha256sum over the parts.
-They run in turn; the ratio is taken round by round. Exit code 1 below --least (0.9).
+with so many connections, and as many curl processes with a range each, then sha256sum over the
+parts. They run in turn; the ratio is taken round by round. Exit code 1 below --least (0.9).
 """
 
 import argparse

@@ -134,7 +134,8 @@ class Registry(HubTest):
     def test_what_is_pushed_can_be_pulled(self):
         pushed = self.tool("push", self.name, self.file, "a licence")
         self.assertEqual(pushed["already_there"], 0)
-        with self.registry.get("/v2/library/model/manifests/v1", headers={"Accept": MANIFEST}) as got:
+        path = "/v2/library/model/manifests/v1"
+        with self.registry.get(path, headers={"Accept": MANIFEST}) as got:
             self.assertEqual(got.headers["Docker-Content-Digest"], pushed["manifest"])
             manifest = json.loads(got.read())
         for layer in [manifest["config"], *manifest["layers"]]:
