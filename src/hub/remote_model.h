@@ -70,6 +70,8 @@ struct RemoteModel {
   std::string license;       // SPDX-like id, or ""
   std::string pipeline;      // Hugging Face's task: "text-generation", or ""
   std::vector<std::string> tags;
+  /// Terms have to be accepted before files are given out (lists are given to all).
+  bool is_gated = false;
   /// A registry's manifest, byte for byte, since its digest is the model's name there; else "".
   std::string manifest;
   std::vector<RemoteFile> files;

@@ -67,6 +67,12 @@ std::string license_of(const json::object& info, const std::vector<std::string>&
   return "";
 }
 
+/// false, "auto" or "manual".
+bool is_gated(const json::object& object) {
+  const json::value* gated = member(object, "gated");
+  return gated != nullptr && *gated != json::value(false);
+}
+
 std::vector<std::string> read_tags(const json::object& object) {
   std::vector<std::string> tags;
   const json::array* list = array_member(object, "tags");
@@ -91,6 +97,7 @@ RemoteModel parse_model_info(std::string_view text, const std::string& file_url)
   if (!is_hex40(model.commit)) refuse("it names no commit");
   model.pipeline = clean_text(string_member(*info, "pipeline_tag"));
   model.tags = read_tags(*info);
+  model.is_gated = is_gated(*info);
   model.license = clean_text(license_of(*info, model.tags));
   const json::array* siblings = array_member(*info, "siblings");
   if (siblings == nullptr) return model;
@@ -135,8 +142,7 @@ std::vector<SearchResult> parse_search_page(std::string_view text) {
     result.likes = number_member(*item, "likes").value_or(0);
     result.pipeline = clean_text(string_member(*item, "pipeline_tag"));
     result.updated = clean_text(string_member(*item, "lastModified"));
-    const json::value* gated = member(*item, "gated");
-    result.is_gated = gated != nullptr && *gated != json::value(false);
+    result.is_gated = is_gated(*item);
     const auto tags = read_tags(*item);
     result.has_gguf = std::find(tags.begin(), tags.end(), "gguf") != tags.end();
     results.push_back(std::move(result));

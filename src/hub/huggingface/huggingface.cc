@@ -37,6 +37,12 @@ void check_new_id(const std::string& id) {
                                        id + "'; check that the endpoint is a Hugging Face hub");
 }
 
+/// Which of `endpoints` answered.
+size_t place_of(const std::vector<std::string>& endpoints, const std::string& endpoint) {
+  return static_cast<size_t>(std::find(endpoints.begin(), endpoints.end(), endpoint) -
+                             endpoints.begin());
+}
+
 bool lacks_sizes(const RemoteModel& model) {
   return model.files.empty() ||
          std::any_of(model.files.begin(), model.files.end(),
@@ -186,14 +192,18 @@ void HuggingFace::complete_from_tree(RemoteModel& model, size_t endpoint) {
   model.files = std::move(files);
 }
 
-void HuggingFace::complete_from_head(RemoteFile& file) {
+HttpResponse HuggingFace::look_at(const RemoteFile& file) {
   HttpRequest request;
   request.method = "HEAD";
   request.url = file.url;
   request.authorization = file.authorization;
   request.redirects = HttpRedirects::kSameOrigin;
   request.total_timeout = std::chrono::seconds(60);
-  const HttpResponse response = fetch(client_, request);
+  return fetch(client_, request);
+}
+
+void HuggingFace::complete_from_head(RemoteFile& file) {
+  const HttpResponse response = look_at(file);
   if (response.status >= 400) throw http_status_error(response, "cannot look up " + file.path);
   auto size = response.headers.find_number("X-Linked-Size");
   if (!size && response.ok()) size = response.headers.find_number("Content-Length");
@@ -216,6 +226,12 @@ RemoteModel HuggingFace::resolve(const std::string& id, const std::string& revis
                                  const SelectionOptions& options) {
   RemoteModel model = list(id, revision);
   const Selection selection = select_files(model.files, options, id);
+  if (model.is_gated) {  // its lists are public, its files are not: better to know now
+    const HttpResponse response = look_at(model.files[selection.files.front()]);
+    if (response.status >= 400)
+      refuse(response, model.repository, model.revision,
+             place_of(options_.endpoints, model.endpoint));
+  }
   std::vector<RemoteFile> chosen;
   for (const size_t index : selection.files) {
     chosen.push_back(model.files[index]);

@@ -53,7 +53,7 @@ class HuggingFace {
   /// what is not there: Error(kNotFound) with near names. Gated: Error(kInvalidArgument) with the
   /// page where its terms are accepted.
   RemoteModel list(const std::string& id, const std::string& revision = "main");
-  /// list(), then select_files().
+  /// list(), then select_files(); of a gated model also whether its files are given to us.
   RemoteModel resolve(const std::string& id, const std::string& revision,
                       const SelectionOptions& options);
   std::vector<SearchResult> search(const std::string& query, const SearchOptions& options = {});
@@ -65,6 +65,7 @@ class HuggingFace {
   Answer ask(const std::string& path, const std::string& what);
   RemoteModel list_at(size_t endpoint, const std::string& id, const std::string& revision);
   void complete_from_tree(RemoteModel& model, size_t endpoint);
+  HttpResponse look_at(const RemoteFile& file);
   void complete_from_head(RemoteFile& file);
   [[noreturn]] void refuse(const HttpResponse& response, const std::string& id,
                            const std::string& revision, size_t endpoint);
