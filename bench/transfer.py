@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,12 @@ import time
 
 SERVER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "hub" / "server.py"
 MIB = 1 << 20
+
+
+def processor_seconds():
+    """Of all children that have ended: what a busy machine does not change."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def ours(tool, url, size, sha256, folder, connections):
@@ -81,12 +88,16 @@ def main():
             subprocess.run(["curl", "-sSfLo", os.devnull, "-r", "0-0", url], check=True)  # warm up
             ratios = []
             for number in range(given.rounds):
+                spent = [processor_seconds()]
                 mine = ours(given.tool, url, size, sha256, folder, given.connections)
+                spent.append(processor_seconds())
                 theirs, loading = curls(url, size, sha256, folder, given.connections)
+                spent.append(processor_seconds())
                 ratios.append(theirs / mine)
                 print(f"round {number + 1}: transfer {given.mib / mine:.0f} MiB/s, curl and "
                       f"sha256sum {given.mib / theirs:.0f} MiB/s (curl alone "
-                      f"{given.mib / loading:.0f}), ratio {ratios[-1]:.2f}", flush=True)
+                      f"{given.mib / loading:.0f}), ratio {ratios[-1]:.2f}; processor "
+                      f"{spent[1] - spent[0]:.1f} s and {spent[2] - spent[1]:.1f} s", flush=True)
             server.stdin.close()
     ratio = statistics.median(ratios)
     print(f"{given.mib} MiB over {given.connections} connections: median {ratio:.2f} of curl and "
