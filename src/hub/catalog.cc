@@ -86,7 +86,7 @@ std::vector<CatalogEntry> read_family(const std::string& source, const toml::key
 
 /// Without the table's order, which toml++ does not keep: by alias, and so a family together.
 void sort(std::vector<CatalogEntry>& entries) {
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::tie(a.family, a.alias) < std::tie(b.family, b.alias);
   });
 }

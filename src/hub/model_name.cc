@@ -201,6 +201,7 @@ ModelName parse_web_name(std::string_view whole) {
   const std::string_view path = rest.substr(slash + 1);
   if (ends_with_gguf(path.substr(0, path.find_first_of("?#")))) {
     Url url = parse_url(whole);
+    if (!ends_with_gguf(url.path)) refuse(whole, "the URL names no .gguf file");
     if (const size_t page = url.path.find("/blob/"); is_hub && page != std::string::npos) {
       url.path.replace(page, 6, "/resolve/");  // the page of a file stands for the file
     }

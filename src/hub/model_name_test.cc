@@ -137,6 +137,7 @@ TEST(ModelName, RefusesTheRest) {
       "https://",
       "https://example.org",
       "https://user:pw@example.org/a.gguf",
+      "https://host?x=y/a.gguf",
       "ftp://example.org/a.gguf",
       "file:///etc/passwd",
       "https://huggingface.co/org",

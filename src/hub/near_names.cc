@@ -57,8 +57,7 @@ std::vector<std::string> near_names(std::string_view text,
       }
     }
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(found.begin(), found.end());
   std::vector<std::string> names;
   for (auto& [distance, name] : found) {
     if (names.size() < most && std::find(names.begin(), names.end(), name) == names.end()) {

@@ -127,8 +127,9 @@ std::vector<QuantizationChoice> list_quantizations(const std::vector<RemoteFile>
               [&](size_t a, size_t b) { return files[a].path < files[b].path; });
     choices.push_back(std::move(choice));
   }
-  std::stable_sort(choices.begin(), choices.end(),
-                   [](const auto& a, const auto& b) { return rank(a.name) < rank(b.name); });
+  std::sort(choices.begin(), choices.end(), [](const auto& a, const auto& b) {
+    return std::tuple(rank(a.name), a.name) < std::tuple(rank(b.name), b.name);
+  });
   return choices;
 }
 

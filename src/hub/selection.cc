@@ -255,8 +255,9 @@ Selection select_files(const std::vector<RemoteFile>& files, const SelectionOpti
   if (!options.include.empty() && options.quantization.empty()) {
     Selection selection;
     selection.files = allowed;
-    std::stable_partition(selection.files.begin(), selection.files.end(), [&](size_t index) {
-      return files[index].role == RemoteFileRole::kWeights;
+    std::sort(selection.files.begin(), selection.files.end(), [&](size_t a, size_t b) {
+      return std::pair(files[a].role != RemoteFileRole::kWeights, a) <
+             std::pair(files[b].role != RemoteFileRole::kWeights, b);
     });
     std::set<std::string> kinds;
     for (const size_t index : gguf) kinds.insert(quantization_of(files[index].path));
