@@ -29,7 +29,7 @@ namespace omg {
 enum class TransferPhase {
   kWaiting,       // another process downloads the same bytes; `done` is its progress
   kConnecting,    // no byte has come yet
-  kTransferring,  //
+  kTransferring,  // bytes come, and are hashed behind the front
   kRetrying,      // every connection is in a pause after a failure; `message` says which
   kPaused,        // as the caller asked
   kVerifying,     // all is here, and the hasher is a little behind

@@ -466,9 +466,7 @@ TEST_F(TransferTest, AWaitForAnotherProcessCanBeCancelled) {
   EXPECT_THROW(fetch([&](const TransferProgress&) { token.cancel(); }, token), Error);
 }
 
-TEST_F(TransferTest, AFullDiskIsAnErrorThatKeepsWhatIsThere) {
-  // A limit on the size of files is what a test can set without a disk of its own; see also the
-  // store's tests, whose disk fails at every step.
+TEST_F(TransferTest, AFailureToPublishKeepsWhatIsThere) {
   class FullTarget final : public TransferTarget {
    public:
     explicit FullTarget(TransferTarget& inner) : inner_(inner) {}
