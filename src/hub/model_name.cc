@@ -196,7 +196,8 @@ ModelName parse_web_name(std::string_view whole) {
   std::string_view rest = whole.substr(scheme_end + 3);
   const size_t slash = rest.find('/');
   if (slash == std::string_view::npos) refuse(whole, "the URL names no file");
-  const std::string_view host = rest.substr(0, slash);
+  std::string host(rest.substr(0, slash));
+  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   const bool is_hub = std::find(kHubHosts.begin(), kHubHosts.end(), host) != kHubHosts.end();
   const std::string_view path = rest.substr(slash + 1);
   if (ends_with_gguf(path.substr(0, path.find_first_of("?#")))) {

@@ -30,7 +30,7 @@ TEST(ModelName, ReadsEveryFormOfTheSpecification) {
       {"hf.co/org/repo:Q4_0", HuggingFaceName{"org", "repo", "Q4_0", ""}, "org/repo:Q4_0"},
       {"HF.co/org/repo", HuggingFaceName{"org", "repo", "", ""}, "org/repo"},
       {"huggingface.co/org/repo:latest", HuggingFaceName{"org", "repo", "", ""}, "org/repo"},
-      {"https://huggingface.co/org/repo", HuggingFaceName{"org", "repo", "", ""}, "org/repo"},
+      {"https://HuggingFace.co/org/repo", HuggingFaceName{"org", "repo", "", ""}, "org/repo"},
       {"https://huggingface.co/org/repo/tree/refs/pr/2",
        HuggingFaceName{"org", "repo", "", "refs/pr/2"}, "org/repo@refs/pr/2"},
       {"a.b/c", HuggingFaceName{"a.b", "c", "", ""}, ""},
