@@ -260,6 +260,12 @@ ModelDescription describe_model(const ModelFile& file) {
   return description;
 }
 
+std::vector<std::string_view> supported_families() {
+  std::vector<std::string_view> names;
+  for (const Family& family : families()) names.push_back(family.name);
+  return names;
+}
+
 std::unique_ptr<Engine> Engine::load(const ModelFile& file, const EngineOptions& options) {
   return std::make_unique<NativeEngine>(file, options);
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/kernels/isa.h"
@@ -61,6 +62,9 @@ struct ModelDescription {
 
 /// Reads family and sizes without loading. Error(kUnsupported) names a family that cannot run.
 ModelDescription describe_model(const ModelFile& file);
+
+/// Values of general.architecture that can run.
+std::vector<std::string_view> supported_families();
 
 /// A part of a step: tokens to append to one sequence.
 struct SequenceChunk {

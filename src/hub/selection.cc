@@ -245,7 +245,7 @@ Selection select_files(const std::vector<RemoteFile>& files, const SelectionOpti
   if (allowed.empty() && !files.empty()) {
     throw Error(ErrorCode::kNotFound, "no file of " + model +
                                           " is left: --include and --exclude leave none; see the "
-                                          "files with `omg show --remote`");
+                                          "files with `omg search`");
   }
   std::vector<size_t> gguf;
   for (const size_t index : allowed) {

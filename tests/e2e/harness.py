@@ -38,7 +38,11 @@ def environment(**changes):
     env = {k: v for k, v in os.environ.items() if not k.startswith("OMG_")}
     known_leaks = pathlib.Path(__file__).with_name("known_leaks.txt")
     env["LSAN_OPTIONS"] = f"suppressions={known_leaks}:print_suppressions=0"
+    env = {k: v for k, v in env.items() if not k.startswith(("HF_", "OLLAMA_"))}
     env["XDG_STATE_HOME"] = str(FOLDER / "state")
+    env["XDG_CONFIG_HOME"] = str(FOLDER / "config")
+    env["OMG_MODELS"] = str(FOLDER / "models")
+    env["HF_HOME"] = str(FOLDER / "huggingface")
     env["LC_ALL"] = "C.UTF-8"
     env.update(changes)
     return env

@@ -199,7 +199,8 @@ class BenchCommand : public Command {
   BenchReport measure_model(const std::string& model, const std::vector<BenchTest>& tests,
                             const std::vector<BenchPeer>& peers,
                             const CancellationToken& cancellation, Terminal& terminal) const {
-    const std::string path = resolve_model_path(model);
+    const LocalModel local = find_local_model(model);
+    const std::string& path = local.path;
     terminal.status("reading " + model);
     warm_page_cache(open_model_file(path), cancellation);
     const auto start = std::chrono::steady_clock::now();

@@ -38,7 +38,18 @@ std::span<const CommandInfo> command_table();
 
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_generate_command();
+std::unique_ptr<Command> make_pull_command();
+std::unique_ptr<Command> make_search_command();
+std::unique_ptr<Command> make_catalog_command();
+std::unique_ptr<Command> make_cache_command();
+std::unique_ptr<Command> make_models_command();
 std::unique_ptr<Command> make_show_command();
+std::unique_ptr<Command> make_cp_command();
+std::unique_ptr<Command> make_rm_command();
+std::unique_ptr<Command> make_import_command();
+std::unique_ptr<Command> make_export_command();
+std::unique_ptr<Command> make_verify_command();
+std::unique_ptr<Command> make_gc_command();
 std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_perplexity_command();

@@ -14,19 +14,29 @@
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/help.h"
+#include "net/http_client.h"
 
 namespace omg::cli {
 namespace {
 
-constexpr std::array<CommandInfo, 10> kCommands = {{
+constexpr std::array<CommandInfo, 21> kCommands = {{
     {"run", "Talk to a model", "Chat with a model, or get one answer", make_run_command},
     {"generate", "Talk to a model", "Continue a text", make_generate_command},
-    {"show", "Look at models and this machine", "What a model file is", make_show_command},
-    {"info", "Look at models and this machine", "What this machine can run models with",
-     make_info_command},
-    {"bench", "Look at models and this machine", "Measure the speed of a model here",
-     make_bench_command},
-    {"perplexity", "Look at models and this machine", "Measure how well a model predicts a text",
+    {"pull", "Find models", "Bring a model here", make_pull_command},
+    {"search", "Find models", "Look for models on Hugging Face", make_search_command},
+    {"catalog", "Find models", "List short names of models", make_catalog_command},
+    {"models", "Keep models", "List the models here (also: list, ls)", make_models_command},
+    {"show", "Keep models", "What a model is", make_show_command},
+    {"cp", "Keep models", "Give a model another name", make_cp_command},
+    {"rm", "Keep models", "Delete models", make_rm_command},
+    {"import", "Keep models", "Use models that are on this machine already", make_import_command},
+    {"export", "Keep models", "Write models into one file", make_export_command},
+    {"verify", "Keep models", "Check the files of models", make_verify_command},
+    {"gc", "Keep models", "Delete files that no model needs", make_gc_command},
+    {"cache", "Keep models", "What models take on the disk and in memory", make_cache_command},
+    {"info", "Look at this machine", "What this machine can run models with", make_info_command},
+    {"bench", "Look at this machine", "Measure the speed of a model here", make_bench_command},
+    {"perplexity", "Look at this machine", "Measure how well a model predicts a text",
      make_perplexity_command},
     {"quantize", "Work with model files", "Make a model file smaller", make_quantize_command},
     {"tokenize", "Work with model files", "Show the tokens of a text", make_tokenize_command},
@@ -35,7 +45,14 @@ constexpr std::array<CommandInfo, 10> kCommands = {{
      make_logits_command},
 }};
 
+/// Other names of commands, as people know them from other tools.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kOtherNames = {
+    {{"list", "models"}, {"ls", "models"}, {"copy", "cp"}, {"remove", "rm"}}};
+
 const CommandInfo* find_command(std::string_view name) {
+  for (const auto& [other, command] : kOtherNames) {
+    if (name == other) name = command;
+  }
   for (const CommandInfo& info : kCommands) {
     if (info.name == name) return &info;
   }
@@ -86,7 +103,7 @@ std::string overview(const Terminal& terminal) {
     text += fmt::format("  {:<10} {}\n", info.name, info.summary);
   }
   text += "\n" + terminal.styled(Style::kBold, "Try") +
-          "\n  omg run model.gguf \"Why is the sky blue?\"\n"
+          "\n  omg run llama3.2:1b \"Why is the sky blue?\"\n"
           "  omg run model.gguf                  chat; /bye leaves\n"
           "  omg help COMMAND                    all options of a command\n";
   return text;
@@ -151,6 +168,10 @@ int run_command_line(int argc, char** argv) {
     return 0;
   } catch (const OutputClosed&) {
     return 1;
+  } catch (const HttpError& error) {
+    // 4 is for a daemon of ours that cannot be reached.
+    return fail(error.what(),
+                error.code() == ErrorCode::kUnavailable ? 1 : exit_code(error.code()));
   } catch (const Error& error) {
     // An interrupted command says so by its exit code; the person who pressed the key knows.
     if (error.code() == ErrorCode::kCancelled) {

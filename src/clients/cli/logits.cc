@@ -95,7 +95,7 @@ class LogitsCommand : public Command {
     }
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
-    const ModelFile file = open_model_file(resolve_model_path(model_));
+    const ModelFile file = open_model_file(find_local_model(model_).path);
     EngineOptions options;
     options.context_length = context_;
     options.threads = threads_;

@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "clients/cli/format.h"
-#include "clients/cli/model_client.h"
 #include "clients/cli/local_model.h"
+#include "clients/cli/model_client.h"
 #include "clients/cli/options.h"
 #include "clients/cli/profile.h"
 #include "runtimes/native/session.h"
@@ -42,8 +42,9 @@ GenerateOptions to_generate_options(const Parameters& parameters,
 
 class InProcessClient : public ModelClient {
  public:
-  InProcessClient(std::string model, std::unique_ptr<Session> session, Log log)
+  InProcessClient(std::string model, LocalModel local, std::unique_ptr<Session> session, Log log)
       : model_(std::move(model)),
+        local_(std::move(local)),
         session_(std::move(session)),
         log_(std::move(log)),
         load_duration_(session_->load_duration()) {
@@ -142,6 +143,7 @@ class InProcessClient : public ModelClient {
   }
 
   std::string model_;
+  LocalModel local_;  // its files are kept while they are in use
   std::unique_ptr<Session> session_;
   Log log_;
   std::chrono::nanoseconds load_duration_;
@@ -157,7 +159,9 @@ std::unique_ptr<ModelClient> open_model_here(const std::string& model, const Loa
   engine.kv_type = kv_type_named(options.kv_type);
   engine.profile = profile_wanted();
   engine.on_progress = options.on_progress;
-  return std::make_unique<InProcessClient>(model, Session::load(resolve_model_path(model), engine),
+  LocalModel local = find_local_model(model);
+  std::unique_ptr<Session> session = Session::load(local.path, engine);
+  return std::make_unique<InProcessClient>(model, std::move(local), std::move(session),
                                            std::move(log));
 }
 

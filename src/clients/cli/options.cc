@@ -32,7 +32,7 @@ CLI::Validator whole_number(int64_t least, int64_t most) {
 }
 
 void add_model_argument(CLI::App& app, std::string& model) {
-  app.add_option("MODEL", model, "Path of a .gguf file")->required();
+  app.add_option("MODEL", model, "Name of a model, or path of a .gguf file")->required();
 }
 
 void TextArgument::define(CLI::App& app, const std::string& name, const std::string& help) {

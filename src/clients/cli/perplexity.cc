@@ -54,7 +54,7 @@ class PerplexityCommand : public Command {
     const std::string text = read_text_file(file_);
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
-    const ModelFile file = open_model_file(resolve_model_path(model_));
+    const ModelFile file = open_model_file(find_local_model(model_).path);
     const std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(file.metadata());
     const std::vector<TokenId> tokens = tokenizer->encode(text, {.add_special = true});
     const SpecialTokens& special = tokenizer->special_tokens();

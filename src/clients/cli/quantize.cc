@@ -12,18 +12,12 @@
 #include "clients/cli/interrupt.h"
 #include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
+#include "clients/cli/progress_bar.h"
 #include "formats/convert/quantize_file.h"
 #include "formats/weight_mixture.h"
 
 namespace omg::cli {
 namespace {
-
-std::string bar(double share, int width) {
-  std::string text;
-  const int full = static_cast<int>(share * width);
-  for (int i = 0; i < width; ++i) text += i < full ? "█" : "░";
-  return text;
-}
 
 class QuantizeCommand : public Command {
  public:
@@ -48,7 +42,7 @@ class QuantizeCommand : public Command {
     options.threads = threads_;
     options.cancellation = cancellation;
     options.on_progress = [&](const QuantizeProgress& progress) { show(progress, terminal); };
-    const QuantizeFileResult result = quantize_file(resolve_model_path(in_), out_, options);
+    const QuantizeFileResult result = quantize_file(find_local_model(in_).path, out_, options);
     terminal.status("");
     warn(result, terminal);
     terminal.out(summary(result));

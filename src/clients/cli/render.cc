@@ -88,7 +88,7 @@ class RenderCommand : public Command {
     const bool is_model =
         template_ != "-" && (template_.ends_with(".gguf") || is_text_folder(template_) ||
                              std::filesystem::is_directory(template_));
-    if (is_model) return read_template_source(resolve_text_path(template_));
+    if (is_model) return read_template_source(find_local_text(template_).path);
     TemplateSource source;
     source.source = read_text_file(template_);
     return source;

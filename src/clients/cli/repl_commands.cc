@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "clients/cli/format.h"
-#include "clients/cli/model_details.h"
 #include "clients/cli/local_model.h"
+#include "clients/cli/model_details.h"
 #include "clients/cli/options.h"
 #include "clients/cli/repl.h"
 #include "clients/cli/table.h"
@@ -129,10 +129,10 @@ void Repl::on_set(std::string_view argument) {
 
 void Repl::on_show(std::string_view what) {
   if (what == "info") {
-    const ModelDetails details = read_model_details(resolve_model_path(client_->model()));
+    const ModelDetails details = read_model_details(find_local_model(client_->model()).path);
     terminal_.out(details_to_text(details, terminal_));
   } else if (what == "license") {
-    const ModelDetails details = read_model_details(resolve_model_path(client_->model()));
+    const ModelDetails details = read_model_details(find_local_model(client_->model()).path);
     terminal_.out(details.license.empty() ? "The model names no license.\n"
                                           : details.license + "\n");
   } else if (what == "template") {

@@ -12,6 +12,7 @@
 #include "clients/cli/command.h"
 #include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
+#include "clients/cli/pull_screen.h"
 #include "clients/cli/repl.h"
 
 namespace omg::cli {
@@ -46,7 +47,8 @@ class RunCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    resolve_model_path(model_);  // before anybody is asked for a prompt
+    pull_if_missing(model_, terminal);
+    find_local_model(model_);  // before anybody is asked for a prompt
     const std::string prompt = read_prompt(terminal);
     load_history();
     settings_.cut_oldest = load_.context_length > 0;

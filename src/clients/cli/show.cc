@@ -8,6 +8,7 @@
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/model_details.h"
+#include "clients/cli/open_store.h"
 #include "clients/cli/options.h"
 #include "clients/cli/table.h"
 #include "clients/cli/template_details.h"
@@ -35,7 +36,8 @@ class ShowCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    const std::string path = resolve_text_path(model_);
+    const LocalModel local = find_local_text(model_);
+    const std::string& path = local.path;
     if (template_ || capabilities_) {
       const TemplateDetails details = read_template_details(path);
       if (!details.default_name.empty()) {
@@ -47,13 +49,42 @@ class ShowCommand : public Command {
                                 : details_to_text(details, terminal));
     }
     const ModelDetails details = read_model_details(path);
-    if (json_) return terminal.out(json::serialize(details_to_json(details, tensors_)) + "\n");
+    if (json_) {
+      json::object object = details_to_json(details, tensors_);
+      if (local.stored) object["store"] = model_to_json({local.stored->model(), std::nullopt});
+      return terminal.out(json::serialize(object) + "\n");
+    }
     std::string text = details_to_text(details, terminal);
+    if (local.stored) text += "\n" + installed_text(*local.stored, terminal);
     if (tensors_) text += "\n" + tensor_table(details, terminal);
     terminal.out(text);
   }
 
  private:
+  /// Where it came from, and where its bytes are.
+  static std::string installed_text(const UsedModel& used, const Terminal& terminal) {
+    const StoredModel& model = used.model();
+    Sections sections;
+    sections.begin("Installed");
+    sections.add("name", printable(model.name.str()));
+    sections.add("from",
+                 printable(model.origin.repository.empty() ? model.base : model.origin.repository));
+    if (!model.origin.commit.empty()) sections.add("commit", printable(model.origin.commit));
+    sections.add("when", format_age(model.installed_at));
+    sections.begin("Files");
+    for (const UsedFile& file : used.files()) {
+      std::string where = format_bytes(file.artifact.size);
+      if (file.artifact.reference) {
+        where += fmt::format(", {}'s: {}", owner_title(file.artifact.reference->owner),
+                             printable(file.path));
+      } else if (file.artifact.digest) {
+        where += ", " + file.artifact.digest->str().substr(0, 19);
+      }
+      sections.add(printable(file.artifact.filename), where);
+    }
+    return sections.to_string(terminal);
+  }
+
   static std::string tensor_table(const ModelDetails& details, const Terminal& terminal) {
     Table table({{"TENSOR"}, {"TYPE"}, {"SHAPE"}, {"SIZE", Align::kRight}});
     for (const TensorDetails& tensor : details.tensors) {

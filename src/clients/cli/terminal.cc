@@ -3,6 +3,7 @@
 // Descriptors, sizes and styles of the terminal.
 #include "clients/cli/terminal.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -92,9 +93,11 @@ std::string Terminal::styled(Style style, std::string_view text) const {
 
 void Terminal::status(std::string_view text) {
   if (!err_is_tty_) return;
-  if (text.empty() && !status_shown_) return;
-  err("\r\x1b[K" + std::string(text));
-  status_shown_ = !text.empty();
+  if (text.empty() && status_lines_ == 0) return;
+  std::string moves = "\r\x1b[K";
+  for (size_t line = 1; line < status_lines_; ++line) moves += "\x1b[A\x1b[K";
+  err(moves + std::string(text));
+  status_lines_ = text.empty() ? 0 : 1 + std::count(text.begin(), text.end(), '\n');
 }
 
 std::string read_standard_input(size_t max_bytes) {

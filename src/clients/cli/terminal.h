@@ -42,6 +42,7 @@ class Terminal {
   std::string styled(Style style, std::string_view text) const;
 
   /// Shows `text` in place of the last status on standard error, if that is a terminal; "" clears.
+  /// It may have several lines, none wider than width().
   void status(std::string_view text);
 
  private:
@@ -49,7 +50,7 @@ class Terminal {
   bool out_is_tty_;
   bool err_is_tty_;
   bool colors_;
-  bool status_shown_ = false;
+  size_t status_lines_ = 0;
 };
 
 /// All of standard input. Error(kLimitExceeded) beyond `max_bytes`.

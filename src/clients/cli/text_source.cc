@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "base/error.h"
-#include "clients/cli/local_model.h"
 #include "formats/open_model_file.h"
 #include "runtimes/native/load.h"
 #include "text/tokenizer/huggingface/huggingface.h"
@@ -50,8 +49,8 @@ TemplateSource read_from_folder(const std::string& path) {
 
 }  // namespace
 
-std::string resolve_text_path(const std::string& model) {
-  if (is_huggingface_path(model)) return model;
+LocalModel find_local_text(const std::string& model) {
+  if (is_huggingface_path(model)) return {model, std::nullopt};
   std::error_code status;
   if (std::filesystem::is_directory(model, status)) {
     throw Error(ErrorCode::kNotFound,
@@ -59,7 +58,7 @@ std::string resolve_text_path(const std::string& model) {
                     "' holds neither a tokenizer.json, a tokenizer.model nor a chat template; give "
                     "a folder that does, or the path of a .gguf file");
   }
-  return resolve_model_path(model);
+  return find_local_model(model);
 }
 
 bool is_text_folder(const std::string& path) {

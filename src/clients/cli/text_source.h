@@ -7,17 +7,19 @@
 #include <memory>
 #include <string>
 
+#include "clients/cli/local_model.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace omg::cli {
 
-/// The path of a .gguf file, of a folder with tokenizer.json, tokenizer.model or a chat template,
-/// or of one of these two files. Error(kNotFound) with what to do when it is none of these.
-std::string resolve_text_path(const std::string& model);
+/// A name of the store, or the path of a .gguf file, of a folder with tokenizer.json,
+/// tokenizer.model or a chat template, or of one of these two files. Error(kNotFound) with what to
+/// do when it is none of these.
+LocalModel find_local_text(const std::string& model);
 /// True for what does not lie in a .gguf file.
 bool is_text_folder(const std::string& path);
 
-/// `path` as resolve_text_path() gives it.
+/// `path` as find_local_text() gives it.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path);
 
 struct TemplateSource {

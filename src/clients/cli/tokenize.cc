@@ -45,7 +45,7 @@ class TokenizeCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(resolve_text_path(model_));
+    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(find_local_text(model_).path);
     const EncodeOptions options{.add_special = special_, .parse_special = special_};
     if (jsonl_) return run_lines(*tokenizer, options, terminal);
     const std::string text = text_.is_given() ? text_.text() : read_standard_input();

@@ -375,6 +375,24 @@ std::vector<TensorView> read_tensors(Cursor& cursor, std::span<const std::byte> 
 
 }  // namespace
 
+std::optional<std::string> peek_architecture(std::span<const std::byte> first_bytes,
+                                             const std::string& path) {
+  Cursor cursor(first_bytes, path);
+  const Counts counts = read_preamble(cursor, path);
+  uint64_t strings_left = kMaxArrayStrings;
+  try {
+    for (uint64_t i = 0; i < counts.keys; ++i) {
+      const auto key = cursor.name(kMaxKeyBytes);
+      const MetadataValue value = read_value(cursor, strings_left);
+      const auto* text = std::get_if<std::string_view>(&value.data);
+      if (key == "general.architecture" && text) return std::string(*text);
+    }
+  } catch (const Error&) {
+    // The bytes end within a value, or are bad there: parse() says so when all of them are here.
+  }
+  return std::nullopt;
+}
+
 Header parse(std::span<const std::byte> bytes, const std::string& path) {
   Cursor cursor(bytes, path);
   const Counts counts = read_preamble(cursor, path);

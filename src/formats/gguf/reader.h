@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +28,12 @@ struct Header {
 /// Throws Error(kCorrupt, kUnsupported or kLimitExceeded) with `path`, the key or tensor, and the
 /// offset of what is wrong.
 Header parse(std::span<const std::byte> bytes, const std::string& path);
+
+/// The value of general.architecture, from the first bytes of a file, such as one that is still to
+/// be downloaded. Nothing if it stands behind them or not at all. Throws Error for what is no GGUF
+/// of a version that parse() reads.
+std::optional<std::string> peek_architecture(std::span<const std::byte> first_bytes,
+                                             const std::string& path);
 
 /// Maps and parses a model. For a split model `path` may be any part; all parts must stand beside
 /// it and agree on their count.

@@ -52,6 +52,22 @@ TEST(GgufReader, PlacesTensorsAndSkipsNothing) {
   EXPECT_EQ(header.tensors[1].bytes.size(), 8u);
 }
 
+TEST(GgufReader, PeeksAtTheArchitectureInFirstBytes) {
+  Bytes bytes;
+  bytes.preamble(0, 3).key_u32("general.alignment", 64);
+  bytes.string("general.architecture").u32(8).string("llama").key_u32("llama.block_count", 2);
+  const auto peek = [&](size_t count) {
+    return peek_architecture(std::as_bytes(std::span(bytes.text()).first(count)), "m.gguf");
+  };
+  const size_t size = bytes.text().size();
+  EXPECT_EQ(peek(size), "llama");
+  EXPECT_EQ(peek(size - 5), "llama");  // the key behind it is cut
+  EXPECT_EQ(peek(size - 40), std::nullopt);
+  EXPECT_THROW(peek(3), Error);
+  bytes.text()[0] = 'X';
+  EXPECT_THROW(peek(size), Error);
+}
+
 TEST(GgufReader, VocabularyOfAMillionPasses) {
   constexpr uint64_t kCount = 1 << 20;
   Bytes bytes;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store that commands work on, and how they speak of what is in it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+#include "store/store.h"
+
+namespace omg::cli {
+
+/// The store of OMG_MODELS or of the usual place.
+Store open_store();
+
+/// "3 hours ago", "never" for nothing.
+std::string format_age(std::optional<int64_t> seconds_since_1970);
+
+/// All that listings show of a model.
+json::object model_to_json(const ListedModel& listed);
+
+}  // namespace omg::cli

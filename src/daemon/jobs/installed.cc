@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/jobs/installed.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/error.h"
+#include "hub/model_name.h"
+
+namespace omg {
+namespace {
+
+bool equal_without_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
+    return std::tolower(x) == std::tolower(y);
+  });
+}
+
+/// Other texts that stand for the same name.
+std::vector<std::string> spellings(const std::string& text) {
+  std::vector<std::string> names = {text};
+  try {
+    const ModelName name = parse_model_name(text);
+    names.push_back(to_string(name));
+    if (const auto* alias = std::get_if<AliasName>(&name)) {
+      if (alias->tag.empty()) names.push_back(alias->name + ":latest");
+      if (alias->tag == "latest") names.push_back(alias->name);
+    }
+  } catch (const Error&) {
+    // No name of a hub, but perhaps one that the user gave.
+  }
+  return names;
+}
+
+std::optional<StoreName> last_of_repository(const Store& store, const HuggingFaceName& wanted) {
+  const ListedModel* best = nullptr;
+  const auto when = [](const ListedModel& listed) {
+    return std::max(listed.last_used.value_or(0), listed.model.installed_at);
+  };
+  const StoreListing listing = store.list();
+  for (const ListedModel& listed : listing.models) {
+    const ModelOrigin& origin = listed.model.origin;
+    if (origin.provider != ModelProvider::kHuggingFace ||
+        !equal_without_case(origin.repository, wanted.id()) ||
+        (!wanted.revision.empty() && wanted.revision != origin.revision &&
+         wanted.revision != origin.commit)) {
+      continue;
+    }
+    if (best == nullptr || when(listed) > when(*best)) best = &listed;
+  }
+  if (best == nullptr) return std::nullopt;
+  return best->model.name;
+}
+
+}  // namespace
+
+std::optional<StoreName> find_installed(const Store& store, const std::string& text) {
+  for (const std::string& spelling : spellings(text)) {
+    const StoreName name(spelling);
+    if (store.find(name)) return name;
+  }
+  try {
+    const ModelName name = parse_model_name(text);
+    const auto* repository = std::get_if<HuggingFaceName>(&name);
+    if (repository && repository->quantization.empty()) {
+      return last_of_repository(store, *repository);
+    }
+  } catch (const Error&) {
+  }
+  return std::nullopt;
+}
+
+StoreName require_installed(const Store& store, const std::string& text) {
+  if (auto name = find_installed(store, text)) return *name;
+  std::vector<std::string> names;
+  for (const ListedModel& listed : store.list().models) names.push_back(listed.model.name.str());
+  throw Error(ErrorCode::kNotFound, "model '" + text + "' is not here" +
+                                        did_you_mean(near_names(text, names)) + "; 'omg pull " +
+                                        text + "' brings it, 'omg models' lists what is here");
+}
+
+}  // namespace omg
