@@ -46,6 +46,10 @@ class PullTest(unittest.TestCase):
         large.mkdir()
         # Bytes that take a while, and turn out to be no model.
         (large / "large.gguf").write_bytes(random.Random(3).randbytes(48 << 20))
+        parts = cls.root / "org" / "parts-GGUF"
+        parts.mkdir()
+        for part in (1, 2):  # not all of its tensors are there
+            (parts / f"parts-Q4_K_M-0000{part}-of-00002.gguf").write_bytes(data[:-5000])
         cls.hub = Hub(cls.root, tokens=["hf_allowed"])
 
     @classmethod
@@ -133,6 +137,10 @@ class PullTest(unittest.TestCase):
         self.assertEqual(omg_json("models", "--json", env=self.env)["models"], [])
         self.post("faults", [])
         self.ok("pull", "org/tiny-GGUF")
+
+    def test_parts_that_make_no_model_do_not_stay(self):
+        self.fails(1, "pull", "org/parts-GGUF")
+        self.assertEqual(omg_json("models", "--json", env=self.env)["models"], [])
 
     def test_damage_is_repaired_by_a_pull(self):
         self.ok("pull", "org/tiny-GGUF")

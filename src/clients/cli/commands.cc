@@ -100,7 +100,7 @@ std::string overview(const Terminal& terminal) {
       group = info.group;
       text += "\n" + terminal.styled(Style::kBold, group) + "\n";
     }
-    text += fmt::format("  {:<10} {}\n", info.name, info.summary);
+    text += fmt::format("  {:<11} {}\n", info.name, info.summary);
   }
   text += "\n" + terminal.styled(Style::kBold, "Try") +
           "\n  omg run llama3.2:1b \"Why is the sky blue?\"\n"

@@ -75,7 +75,7 @@ class ShowCommand : public Command {
     for (const UsedFile& file : used.files()) {
       std::string where = format_bytes(file.artifact.size);
       if (file.artifact.reference) {
-        where += fmt::format(", {}'s: {}", owner_title(file.artifact.reference->owner),
+        where += fmt::format(", of {}: {}", owner_title(file.artifact.reference->owner),
                              printable(file.path));
       } else if (file.artifact.digest) {
         where += ", " + file.artifact.digest->str().substr(0, 19);

@@ -263,15 +263,25 @@ class Pull {
                                               : parts_.store.blob_path(*artifact.digest),
                            model);
       } else {
-        // Parts are read side by side, under their names: as a run sees them.
-        parts_.store.publish(model);
-        UsedModel used = parts_.store.use(model.name);
-        describe_from_file(parts_.store.view(used) + "/" + artifact.filename, model);
+        describe_parts(model, artifact.filename);
       }
     }
     parts_.store.publish(model);
     report(PullPhase::kDone);
     return {parts_.store.require(model.name), fetched_, false};
+  }
+
+  /// Parts are read side by side, under their names: as a run sees them. What turns out to be no
+  /// model does not stay.
+  void describe_parts(StoredModel& model, const std::string& first) {
+    parts_.store.publish(model);
+    try {
+      UsedModel used = parts_.store.use(model.name);
+      describe_from_file(parts_.store.view(used) + "/" + first, model);
+    } catch (const Error&) {
+      parts_.store.remove(model.name);
+      throw;
+    }
   }
 
   const PullParts& parts_;
