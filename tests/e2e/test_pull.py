@@ -18,6 +18,7 @@ import harness
 from harness import BINARY, made_model, omg, omg_json, omg_ok
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "hub"))
+from docker_registry import PROGRAM, DockerRegistry  # noqa: E402
 from server import Hub  # noqa: E402
 
 
@@ -152,6 +153,26 @@ class PullTest(unittest.TestCase):
         self.fails(1, "verify")
         self.ok("pull", "org/tiny-GGUF")
         self.assertIn("all right", self.ok("verify"))
+
+    @unittest.skipUnless(PROGRAM, "docker-registry is not installed")
+    def test_a_registry_keeps_what_was_pushed(self):
+        with DockerRegistry(self.folder / "registry") as registry:
+            there = f"{registry.host}/team/tiny:v1"
+            self.ok("pull", "org/tiny-GGUF")
+            pushed = omg_json("push", "org/tiny-GGUF", there, "--json", env=self.env)
+            self.assertEqual(pushed["already_there"], 0)
+            again = omg_json("push", "org/tiny-GGUF", there, "--json", env=self.env)
+            self.assertEqual(again["already_there"], again["blobs"])
+            self.assertEqual(again["manifest"], pushed["manifest"])
+            self.ok("cache", "clear", "--yes")
+            (pulled,) = omg_json("pull", there, "--json", env=self.env)
+            self.assertEqual(pulled["commit"], pushed["manifest"])
+            self.assertGreaterEqual(pulled["fetched_bytes"], made_model().stat().st_size)
+            self.ok("run", there, "Hi", "--max-tokens", 2)
+            # A second name for it goes up as it came: under the same digest.
+            copied = omg_json("push", there, f"{registry.host}/team/copy:v2", "--json",
+                              env=self.env)
+            self.assertEqual(copied["manifest"], pushed["manifest"])
 
     def start(self, *arguments):
         return subprocess.Popen([str(BINARY), *arguments], env=self.env,

@@ -39,6 +39,7 @@ std::span<const CommandInfo> command_table();
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_generate_command();
 std::unique_ptr<Command> make_pull_command();
+std::unique_ptr<Command> make_push_command();
 std::unique_ptr<Command> make_search_command();
 std::unique_ptr<Command> make_catalog_command();
 std::unique_ptr<Command> make_cache_command();

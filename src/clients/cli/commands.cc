@@ -19,10 +19,11 @@
 namespace omg::cli {
 namespace {
 
-constexpr std::array<CommandInfo, 21> kCommands = {{
+constexpr std::array<CommandInfo, 22> kCommands = {{
     {"run", "Talk to a model", "Chat with a model, or get one answer", make_run_command},
     {"generate", "Talk to a model", "Continue a text", make_generate_command},
     {"pull", "Find models", "Bring a model here", make_pull_command},
+    {"push", "Find models", "Send a model to a registry", make_push_command},
     {"search", "Find models", "Look for models on Hugging Face", make_search_command},
     {"catalog", "Find models", "List short names of models", make_catalog_command},
     {"models", "Keep models", "List the models here (also: list, ls)", make_models_command},

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <random>
 
 #include "base/error.h"
@@ -22,6 +23,12 @@ HubOptions hub_options() {
   HubOptions options;
   options.huggingface = HuggingFaceOptions::from_environment();
   options.catalog = Catalog::load();
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  options.registry.username = variable("OMG_REGISTRY_USER");
+  options.registry.password = variable("OMG_REGISTRY_PASSWORD");
   return options;
 }
 
