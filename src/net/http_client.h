@@ -17,26 +17,9 @@
 
 #include "base/cancellation.h"
 #include "base/error.h"
+#include "net/http_headers.h"
 
 namespace omg {
-
-/// Header fields in the order they came. Names compare without case.
-class HttpHeaders {
- public:
-  struct Field {
-    std::string name;
-    std::string value;
-  };
-  void add(std::string name, std::string value);
-  /// The first value of that name, without spaces round it.
-  std::optional<std::string_view> find(std::string_view name) const;
-  /// The value as a decimal number; nothing where it is missing or is none.
-  std::optional<uint64_t> find_number(std::string_view name) const;
-  const std::vector<Field>& fields() const { return fields_; }
-
- private:
-  std::vector<Field> fields_;
-};
 
 /// Which proxy to ask, as the variables http_proxy, HTTPS_PROXY, ALL_PROXY and NO_PROXY say
 /// (HTTP_PROXY in capitals is not read: a web server could have set it from a request).
