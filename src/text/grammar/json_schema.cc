@@ -109,12 +109,8 @@ class SchemaCompiler {
   /// A schema without applicators.
   ExprId flat(const json::object& object, const std::string& pointer, uint32_t depth) {
     if (object.contains("enum") || object.contains("const")) return values(object, pointer);
-    uint32_t types = allowed_types(object, pointer);
-    if (!object.contains("type")) {
-      const uint32_t meant = types_meant(object);
-      if (meant == 0) return text_.any_value();
-      types = meant;
-    }
+    const uint32_t types = emitted_types(object, pointer);
+    if (types == kAllTypes && !object.contains("type")) return text_.any_value();
     std::vector<ExprId> choices;
     if ((types & kObject) != 0) choices.push_back(properties(object, pointer, depth));
     if ((types & kArray) != 0) choices.push_back(array(object, pointer, depth));
@@ -130,39 +126,6 @@ class SchemaCompiler {
     }
     if ((types & kNull) != 0) choices.push_back(e_.literal("null"));
     return e_.alternatives(std::move(choices));
-  }
-
-  /// Types that the keywords speak of. A schema that says "minLength" and no type means a string,
-  /// though it would let through anything else.
-  static uint32_t types_meant(const json::object& object) {
-    static constexpr std::pair<std::string_view, uint32_t> kMeant[] = {
-        {"properties", kObject},
-        {"required", kObject},
-        {"additionalProperties", kObject},
-        {"patternProperties", kObject},
-        {"propertyNames", kObject},
-        {"minProperties", kObject},
-        {"maxProperties", kObject},
-        {"unevaluatedProperties", kObject},
-        {"items", kArray},
-        {"prefixItems", kArray},
-        {"minItems", kArray},
-        {"maxItems", kArray},
-        {"uniqueItems", kArray},
-        {"minLength", kString},
-        {"maxLength", kString},
-        {"pattern", kString},
-        {"format", kString},
-        {"minimum", kNumber | kInteger},
-        {"maximum", kNumber | kInteger},
-        {"exclusiveMinimum", kNumber | kInteger},
-        {"exclusiveMaximum", kNumber | kInteger},
-        {"multipleOf", kNumber | kInteger}};
-    uint32_t types = 0;
-    for (const auto& [key, bits] : kMeant) {
-      if (object.contains(key)) types |= bits;
-    }
-    return types;
   }
 
   // Values given one by one.

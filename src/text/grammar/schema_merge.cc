@@ -282,6 +282,43 @@ uint32_t allowed_types(const json::object& schema, const std::string& pointer) {
   return bits;
 }
 
+uint32_t emitted_types(const json::object& schema, const std::string& pointer) {
+  if (schema.contains("type")) return allowed_types(schema, pointer);
+  if (const auto values = values_of(schema)) {
+    uint32_t types = 0;
+    for (const json::value& value : *values) types |= type_of(value);
+    return types;
+  }
+  static constexpr std::pair<std::string_view, uint32_t> kMeant[] = {
+      {"properties", kObject},
+      {"required", kObject},
+      {"additionalProperties", kObject},
+      {"patternProperties", kObject},
+      {"propertyNames", kObject},
+      {"minProperties", kObject},
+      {"maxProperties", kObject},
+      {"unevaluatedProperties", kObject},
+      {"items", kArray},
+      {"prefixItems", kArray},
+      {"minItems", kArray},
+      {"maxItems", kArray},
+      {"uniqueItems", kArray},
+      {"minLength", kString},
+      {"maxLength", kString},
+      {"pattern", kString},
+      {"format", kString},
+      {"minimum", kNumber | kInteger},
+      {"maximum", kNumber | kInteger},
+      {"exclusiveMinimum", kNumber | kInteger},
+      {"exclusiveMaximum", kNumber | kInteger},
+      {"multipleOf", kNumber | kInteger}};
+  uint32_t types = 0;
+  for (const auto& [key, bits] : kMeant) {
+    if (schema.contains(key)) types |= bits;
+  }
+  return types == 0 ? uint32_t{kAllTypes} : types;
+}
+
 bool SchemaFlattener::constrains(std::string_view keyword) {
   if (keyword.starts_with("x-")) return false;
   const Keyword* known = find_keyword(keyword);
@@ -553,7 +590,9 @@ void SchemaFlattener::check_disjoint(const json::array& branches, const std::str
 
 bool SchemaFlattener::are_disjoint(const FlatSchema& a, const FlatSchema& b,
                                    const std::string& pointer, int depth) {
-  const uint32_t common = allowed_types(a, pointer) & allowed_types(b, pointer);
+  // Texts made for one branch must not satisfy the other.
+  const uint32_t common = (emitted_types(a, pointer) & allowed_types(b, pointer)) |
+                          (allowed_types(a, pointer) & emitted_types(b, pointer));
   if (common == 0) return true;
   const auto a_values = values_of(a), b_values = values_of(b);
   if (a_values && b_values) {

@@ -79,5 +79,8 @@ enum TypeBit : uint32_t {
 };
 uint32_t allowed_types(const json::object& schema, const std::string& pointer);
 uint32_t type_of(const json::value& value);
+/// Types that texts of a flat schema are given. A schema that says "minLength" and no type means a
+/// string, though it would let through anything else.
+uint32_t emitted_types(const json::object& schema, const std::string& pointer);
 
 }  // namespace omg::grammar

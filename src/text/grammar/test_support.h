@@ -50,8 +50,10 @@ inline std::vector<uint32_t> set_bits(const std::vector<uint32_t>& bits) {
 /// space, runs of white space, punctuation of JSON in clusters, halves of characters.
 inline std::vector<GrammarVocabulary::Token> small_vocabulary() {
   std::vector<GrammarVocabulary::Token> tokens;
-  for (int byte = 0; byte < 256; ++byte) {
-    tokens.push_back({std::string(1, static_cast<char>(byte)), TokenUse::kText});
+  for (const char byte : std::string_view(
+           "\n\t !\"#'()*+,-./0123456789:<=>?@ABCDEFT[\\]^_abcdefghimnopqrstuxz{|}~\x7f\x01"
+           "\x80\x97\x98\x9f\xa4\xa5\xa9\xc3\xe3\xe6\xed\xf0\xf4\xff")) {
+    tokens.push_back({std::string(1, byte), TokenUse::kText});
   }
   for (const char* text :
        {"the",      " the", " a",  "na",  "me", "name", "\"name", "\":",      "\": ",    "\": \"",
@@ -69,6 +71,15 @@ inline std::vector<GrammarVocabulary::Token> small_vocabulary() {
   tokens.push_back({"</s>", TokenUse::kEnd});
   tokens.push_back({"<|eot|>", TokenUse::kEnd});
   return tokens;
+}
+
+/// The same with all single bytes: no text is out of reach.
+inline std::shared_ptr<const GrammarVocabulary> whole_vocabulary() {
+  std::vector<GrammarVocabulary::Token> tokens = small_vocabulary();
+  for (int byte = 0; byte < 256; ++byte) {
+    tokens.push_back({std::string(1, static_cast<char>(byte)), TokenUse::kText});
+  }
+  return std::make_shared<const GrammarVocabulary>(tokens);
 }
 
 }  // namespace omg::grammar::testing
