@@ -69,7 +69,7 @@ const char kToolCallText[] = R"({"name": "get_weather", "arguments": {
 
 const char kDocumentText[] = R"({"title": "The quick brown fox",
   "authors": [{"name": "Ada Lovelace", "born": 1815}, {"name": "Charles Babbage", "born": 1791}],
-  "abstract": "An engine that weaves algebraic patterns, just as the loom weaves flowers.\nIt \"thinks\" not.",
+  "abstract": "An engine that weaves algebraic patterns, just as the loom.\nIt \"thinks\" not.",
   "ratio": -1.25e-3, "open": true, "extra": {"a": {"b": [[1, 2], [3, null]]}, "größe": "日本語 😀"}})";
 
 Grammar make_json_mode() {
