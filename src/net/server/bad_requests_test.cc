@@ -85,6 +85,7 @@ std::vector<Case> head_cases() {
       {"a target without end", "GET /" + std::string(9000, 'a'), 414},
       {"a long header", get("/", "Host: localhost\r\nX: " + std::string(40000, 'a') + "\r\n"), 431},
       {"a header without end", "GET / HTTP/1.1\r\nX: " + std::string(40000, 'a'), 431},
+      {"a Connection of no words", get("/", "Host: localhost\r\nConnection: a b\r\n"), 400},
       {"Expect of something", get("/", "Host: localhost\r\nExpect: tea\r\n"), 417},
   };
 }
@@ -206,6 +207,7 @@ std::vector<Case> body_cases() {
       {"a NUL in an extension", chunked("3;a\0b\r\nabc\r\n0\r\n\r\n"s), 400},
       {"a long extension", chunked("3;" + std::string(2000, 'a') + "\r\nabc\r\n0\r\n\r\n"), 400},
       {"a trailer that is none", chunked("3\r\nabc\r\n0\r\nnonsense\r\n\r\n"), 400},
+      {"a length in a trailer", chunked("3\r\nabc\r\n0\r\nContent-Length: 3\r\n\r\n"), 400},
       {"a folded trailer", chunked("3\r\nabc\r\n0\r\nX: y\r\n z\r\n\r\n"), 400},
       {"an end without CR", chunked("3\r\nabc\r\n0\r\n\n"), 400},
       {"a compressed body", post("Content-Encoding: gzip\r\nContent-Length: 3\r\n", "abc"), 415,

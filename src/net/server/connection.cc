@@ -50,6 +50,10 @@ Connection::Connection(ServerContext& context, std::unique_ptr<Transport> transp
       on_closed_(std::move(on_closed)),
       parser_(limits_) {}
 
+Connection::~Connection() {
+  leave(true);
+}
+
 void Connection::stop_soon() {
   transport_->post([self = shared_from_this()] {
     if (self->state_ == State::kClosed) return;
@@ -298,8 +302,8 @@ void Connection::leave(bool client_left) {
 void Connection::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
+  leave(true);  // others may be writing until then
   transport_->close();
-  leave(true);
   if (auto call = std::exchange(on_closed_, nullptr)) call();
 }
 

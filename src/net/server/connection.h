@@ -59,6 +59,7 @@ class Connection final : public TransportEvents, public std::enable_shared_from_
   /// `on_closed` is called once, at the end, from inside an event.
   Connection(ServerContext& context, std::unique_ptr<Transport> transport, HttpPeer peer,
              std::function<void()> on_closed);
+  ~Connection() override;
 
   void start() { transport_->start(shared_from_this()); }
   /// Answers 503 and closes: there are too many connections.

@@ -127,11 +127,14 @@ void Connection::make_exchange(bool keep_alive) {
       framing.cors_lines = AccessCheck::cors_lines(origin);
     }
   }
-  exchange_ = std::make_shared<ServerExchange>(std::move(framing), std::move(cancellation),
-                                               [weak = weak_from_this()] {
-                                                 if (const auto self = weak.lock())
-                                                   self->transport_->post([self] { self->pump(); });
-                                               });
+  const auto wake = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->transport_->post([self] { self->pump(); });
+  };
+  const auto write_now = [transport = transport_.get()](std::string_view bytes) {
+    return transport->write_now(bytes);
+  };
+  exchange_ = std::make_shared<ServerExchange>(std::move(framing), std::move(cancellation), wake,
+                                               write_now);
 }
 
 void Connection::check_access() const {

@@ -97,10 +97,12 @@ void append_field(std::string& head, std::string_view name, std::string_view val
 }  // namespace
 
 ServerExchange::ServerExchange(AnswerFraming framing, CancellationToken cancellation,
-                               std::function<void()> wake)
+                               std::function<void()> wake,
+                               std::function<size_t(std::string_view)> write_now)
     : framing_(std::move(framing)),
       cancellation_(std::move(cancellation)),
-      wake_(std::move(wake)) {}
+      wake_(std::move(wake)),
+      write_now_(std::move(write_now)) {}
 
 /// Status line and headers. Called with the mutex held.
 std::string ServerExchange::format_head(const HttpAnswer& answer, bool whole) {
@@ -205,15 +207,30 @@ HttpWrite ServerExchange::append(std::string_view piece, bool frame_text) {
   const Phase wanted = frame_text ? Phase::kWebSocket : Phase::kStreaming;
   if (gone_ || phase_ != wanted || close_sent_) return HttpWrite::kGone;
   if (!frame_text && (framing_.head_only || piece.empty())) return HttpWrite::kTaken;
-  if (!has_room(piece.size())) return HttpWrite::kFull;
+  if (!has_room(piece.size())) {
+    refused_size_ = piece.size();
+    return HttpWrite::kFull;
+  }
   if (frame_text) {
     pending_ += websocket_frame(WebSocketOpcode::kText, piece);
   } else {
     append_chunk(piece);
     last_write_ = Clock::now();
   }
-  wake();
+  flush();
   return HttpWrite::kTaken;
+}
+
+/// Sends from here, where the connection has nothing under way: to wake its thread for each token
+/// would cost as much again as sending it. Called with the mutex held, so that the connection
+/// cannot close the socket meanwhile.
+void ServerExchange::flush() {
+  if (!woken_ && in_flight_ == 0 && write_now_) {
+    const size_t sent = write_now_(pending_);
+    sent_bytes_ += sent;
+    pending_.erase(0, sent);
+  }
+  if (!pending_.empty()) wake();
 }
 
 bool ServerExchange::append_waiting(std::string_view piece, bool frame_text) {
@@ -239,14 +256,14 @@ bool ServerExchange::send_text(std::string_view text) {
 }
 
 void ServerExchange::on_writable(std::function<void()> call) {
+  std::function<void()> replaced;  // goes after the mutex: it may hold this exchange
   {
     const std::lock_guard lock(mutex_);
-    const size_t waiting = pending_.size() + in_flight_;
-    if (!gone_ && waiting > framing_.stream_buffer_bytes / 2) {
+    replaced = std::exchange(writable_, nullptr);
+    if (!gone_ && !has_room(refused_size_)) {
       writable_ = std::move(call);
       return;
     }
-    writable_ = nullptr;
   }
   if (call) call();
 }
@@ -255,7 +272,7 @@ void ServerExchange::on_gone(std::function<void()> call) {
   {
     const std::lock_guard lock(mutex_);
     if (!gone_) {
-      gone_call_ = std::move(call);
+      std::swap(gone_call_, call);  // a replaced one goes after the mutex
       return;
     }
   }
@@ -327,7 +344,10 @@ void ServerExchange::written(size_t bytes) {
     in_flight_ -= bytes;
     sent_bytes_ += bytes;
     const size_t waiting = pending_.size() + in_flight_;
-    if (waiting <= framing_.stream_buffer_bytes / 2) call = std::exchange(writable_, nullptr);
+    // Not for each piece that was sent: half of the buffer at a time.
+    if (waiting <= framing_.stream_buffer_bytes / 2 && has_room(refused_size_)) {
+      call = std::exchange(writable_, nullptr);
+    }
   }
   room_.notify_all();
   if (call) call();
@@ -413,17 +433,20 @@ void ServerExchange::call_gone() {
 
 void ServerExchange::release(bool client_left) {
   cancellation_.cancel();
-  std::function<void()> closed;
+  // What is let go of here may hold this very exchange, and does not go under the mutex.
+  std::function<void()> unused;
+  WebSocketOptions websocket;
   {
     const std::lock_guard lock(mutex_);
     wake_ = nullptr;
+    write_now_ = nullptr;
     gone_ = true;
-    if (!client_left) gone_call_ = nullptr;
-    closed = std::exchange(websocket_.on_closed, nullptr);
+    if (!client_left) unused = std::exchange(gone_call_, nullptr);
+    websocket = std::exchange(websocket_, {});
     pending_.clear();
   }
   call_gone();
-  if (closed) closed();
+  if (websocket.on_closed) websocket.on_closed();
 }
 
 }  // namespace omg

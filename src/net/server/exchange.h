@@ -42,8 +42,10 @@ class ServerExchange {
   };
   using Clock = std::chrono::steady_clock;
 
-  /// `wake` has the connection look at the exchange soon; never called once it has let go.
-  ServerExchange(AnswerFraming framing, CancellationToken cancellation, std::function<void()> wake);
+  /// `wake` has the connection look at the exchange soon. `write_now` sends what it can of some
+  /// bytes at once, as Transport's. Neither is called once the connection has let go.
+  ServerExchange(AnswerFraming framing, CancellationToken cancellation, std::function<void()> wake,
+                 std::function<size_t(std::string_view)> write_now);
 
   // For those who answer, from any thread.
   void send(HttpAnswer answer);
@@ -92,6 +94,7 @@ class ServerExchange {
   HttpWrite append(std::string_view piece, bool frame_text);
   bool append_waiting(std::string_view piece, bool frame_text);
   void append_chunk(std::string_view piece);
+  void flush();
   void wake();
   void call_gone();
   bool has_room(size_t size) const;
@@ -104,6 +107,7 @@ class ServerExchange {
   mutable std::mutex mutex_;  // guards all below, and framing_.keep_alive
   std::condition_variable room_;
   std::function<void()> wake_;
+  std::function<size_t(std::string_view)> write_now_;
   std::function<void()> writable_;
   std::function<void()> gone_call_;
   Phase phase_ = Phase::kWaiting;
@@ -114,7 +118,8 @@ class ServerExchange {
   int status_ = 0;
   uint64_t sent_bytes_ = 0;
   std::string pending_;
-  size_t in_flight_ = 0;  // taken by the connection, not yet with the kernel
+  size_t refused_size_ = 0;  // of the last piece that found no room
+  size_t in_flight_ = 0;     // taken by the connection, not yet with the kernel
   Clock::time_point last_write_;
 };
 

@@ -151,6 +151,53 @@ void check_part(std::string_view part) {
   }
 }
 
+/// Whether `text` is what may follow a chunk's size (RFC 9112, 7.1.1): ";name", ";name=value" or
+/// ";name="quoted value"", any number of them, without spaces between.
+bool is_chunk_extension(std::string_view text) {
+  const auto skip_token = [&text] {
+    const auto end = std::find_if_not(text.begin(), text.end(), is_token_char);
+    const auto size = static_cast<size_t>(end - text.begin());
+    text.remove_prefix(size);
+    return size > 0;
+  };
+  while (!text.empty()) {
+    if (text.front() != ';') return false;
+    text.remove_prefix(1);
+    if (!skip_token()) return false;
+    if (!text.starts_with('=')) continue;
+    text.remove_prefix(1);
+    if (!text.starts_with('"')) {
+      if (!skip_token()) return false;
+      continue;
+    }
+    size_t end = 1;
+    while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+    if (end >= text.size() || !is_http_field_value(text.substr(0, end))) return false;
+    text.remove_prefix(end + 1);
+  }
+  return true;
+}
+
+/// The items of a comma-separated list that are not empty.
+template <typename Call>
+void for_each_item(std::string_view list, Call call) {
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    if (const std::string_view item = trimmed(list.substr(0, end)); !item.empty()) call(item);
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+}
+
+/// What nobody can read is not guessed at: this header says where the message ends.
+void check_connection(const HttpHeaders& headers) {
+  for (const HttpHeaders::Field& field : headers.fields()) {
+    if (!equal_without_case(field.name, "Connection")) continue;
+    for_each_item(field.value, [](std::string_view item) {
+      if (!is_http_token(item)) refuse(400, "the header Connection is no list of words");
+    });
+  }
+}
+
 }  // namespace
 
 bool is_http_token(std::string_view text) {
@@ -273,6 +320,7 @@ void RequestHeadParser::finish_headers() {
     }
     head_.expects_continue = head_.minor_version == 1 && head_.has_body();
   }
+  check_connection(headers);
   head_.keep_alive =
       !header_lists(headers, "Connection", "close") &&
       (head_.minor_version == 1 || header_lists(headers, "Connection", "keep-alive"));
@@ -351,9 +399,7 @@ void BodyDecoder::take_size_line(std::string_view line) {
     size = size * 16 + static_cast<uint64_t>(digit);
   }
   const std::string_view extension = line.substr(digits);
-  if (!is_http_field_value(extension)) {
-    refuse(400, "a chunk's extension has control characters");
-  }
+  if (!is_chunk_extension(extension)) refuse(400, "a chunk's extension is none");
   overhead_ += extension.size();
   if (overhead_ > kMaxOverhead) refuse(400, "the chunks have too many extensions");
   if (size > max_bytes_ - received_) {
@@ -369,7 +415,11 @@ void BodyDecoder::take_trailer_line(std::string_view line) {
     done_ = true;
     return;
   }
-  parse_field(line);  // checked, and not used
+  // Checked, and not used; but what says where messages end or go must not come late.
+  const HttpHeaders::Field field = parse_field(line);
+  for (const char* name : {"Content-Length", "Transfer-Encoding", "Host", "Connection"}) {
+    if (equal_without_case(field.name, name)) refuse(400, "a trailer says how the message is read");
+  }
   overhead_ += line.size();
   if (overhead_ > kMaxOverhead) refuse(400, "the trailers are too long");
 }
@@ -410,16 +460,13 @@ RequestTarget parse_target(std::string_view target) {
 }
 
 bool header_lists(const HttpHeaders& headers, std::string_view name, std::string_view token) {
+  bool found = false;
   for (const HttpHeaders::Field& field : headers.fields()) {
     if (!equal_without_case(field.name, name)) continue;
-    std::string_view rest = field.value;
-    while (!rest.empty()) {
-      const size_t end = std::min(rest.find(','), rest.size());
-      if (equal_without_case(trimmed(rest.substr(0, end)), token)) return true;
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
+    for_each_item(field.value,
+                  [&](std::string_view item) { found = found || equal_without_case(item, token); });
   }
-  return false;
+  return found;
 }
 
 }  // namespace omg

@@ -55,8 +55,9 @@ class HttpStream {
   /// Waits until there is room, at most HttpServerLimits::write_timeout without progress, after
   /// which the client is cut. False: it is gone. For threads that have nothing better to do.
   bool write(std::string_view piece);
-  /// Calls once, from one of the server's threads or at once, when try_write() would take something
-  /// again or the client is gone. Must not block; may write. A further call replaces the function.
+  /// Calls once, from one of the server's threads or at once, when try_write() would take the piece
+  /// that it refused last, or the client is gone. Must not block; may write. A further call
+  /// replaces the function.
   void on_writable(std::function<void()> call);
   bool is_open() const;
   /// The regular end. What was taken is still sent.

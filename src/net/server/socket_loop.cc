@@ -71,6 +71,16 @@ class AsioTransport final : public Transport {
                       });
   }
 
+  size_t write_now(std::string_view bytes) override {
+    if constexpr (std::is_same_v<Stream, TlsStream>) {
+      return 0;  // its state belongs to the strand
+    } else {
+      const ssize_t sent =
+          ::send(stream_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      return sent > 0 ? static_cast<size_t>(sent) : 0;  // an error is met again by write()
+    }
+  }
+
   void wake_at(std::chrono::steady_clock::time_point time) override {
     timer_.expires_at(time);
     timer_.async_wait([events = events_](const SystemError& error) {

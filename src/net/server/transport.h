@@ -26,7 +26,7 @@ class TransportEvents {
   virtual void on_timer() = 0;
 };
 
-/// All but post() are called from inside events.
+/// All but post() and write_now() are called from inside events.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -36,6 +36,9 @@ class Transport {
   virtual void read(std::span<char> room) = 0;
   /// Writes all of `bytes`, which stay where they are until on_written().
   virtual void write(std::string_view bytes) = 0;
+  /// Writes what goes at once, possibly nothing; returns how many bytes. From any thread, but
+  /// neither while a write() is under way nor after close().
+  virtual size_t write_now(std::string_view bytes) = 0;
   /// on_timer() at that time instead of any set before.
   virtual void wake_at(std::chrono::steady_clock::time_point time) = 0;
   /// Calls `task` between events. From any thread, never from inside the call.
