@@ -67,7 +67,8 @@ bool AccessCheck::allows_host(std::string_view host) const {
 bool AccessCheck::allows_origin(std::string_view origin, std::string_view host) const {
   const std::string text = lower_case(origin);
   const std::string own = lower_case(host);
-  if (!own.empty() && (text == "http://" + own || text == "https://" + own)) return true;
+  if (!own.empty() && allows_host(host) && (text == "http://" + own || text == "https://" + own))
+    return true;
   const auto allows = [&](std::string_view allowed) {
     if (fits_pattern(text, allowed)) return true;
     // The local ones have any port.

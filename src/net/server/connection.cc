@@ -11,6 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr size_t kIdleReadPiece = 4u << 10;  // of each connection that waits for a request
 constexpr size_t kReadPiece = 16u << 10;
 constexpr size_t kBodyReadPiece = 64u << 10;
 constexpr size_t kSinkPiece = 256u << 10;
@@ -70,59 +71,60 @@ void Connection::cut() {
 }
 
 void Connection::on_open() {
-  if (state_ == State::kClosed) return;
-  open_ = true;
-  wait_to_read(limits_.idle_timeout);
-  if (refused_at_start_) {
-    refuse(HttpRefusal(503, "the server has too many connections; try again in a moment",
-                       {{"Retry-After", "1"}}),
-           false);
-  }
-  advance();
-  arm_timer();
+  guarded([this] {
+    open_ = true;
+    wait_to_read(limits_.idle_timeout);
+    if (refused_at_start_) {
+      refuse(HttpRefusal(503, "the server has too many connections; try again in a moment",
+                         {{"Retry-After", "1"}}),
+             false);
+    }
+    advance();
+  });
 }
 
 void Connection::on_read(size_t bytes) {
   reading_ = false;
-  if (state_ == State::kClosed) return;
-  input_.commit(bytes);
-  advance();
-  arm_timer();
+  guarded([this, bytes] {
+    input_.commit(bytes);
+    advance();
+  });
 }
 
 void Connection::on_read_end(bool broken) {
   reading_ = false;
   peer_ended_ = true;
-  if (state_ == State::kClosed) return;
-  // Who asked and then closed its writing side may still read a whole answer. A stream is not
-  // worth going on for somebody who has most likely left.
-  const bool may_read = state_ == State::kAnswering && !broken;
-  if (!may_read || exchange_->phase() == ServerExchange::Phase::kStreaming) {
-    close();
-    return;
-  }
-  exchange_->client_ended();
+  guarded([this, broken] {
+    // Who asked and then closed its writing side may still read a whole answer. A stream is not
+    // worth going on for somebody who has most likely left.
+    const bool may_read = state_ == State::kAnswering && !broken;
+    if (!may_read || exchange_->phase() == ServerExchange::Phase::kStreaming) {
+      close();
+    } else {
+      exchange_->client_ended();
+    }
+  });
 }
 
 void Connection::on_written(bool all) {
   const size_t sent = std::exchange(writing_, 0);
-  if (state_ == State::kClosed) return;
-  if (!all) {
-    close();
-    return;
-  }
-  written_ += sent;
-  if (exchange_) exchange_->written(sent);
-  if (written_ < output_.size()) {
-    write_next();
-  } else {
+  guarded([this, sent, all] {
+    if (!all) {
+      close();
+      return;
+    }
+    written_ += sent;
+    if (exchange_) exchange_->written(sent);
+    if (written_ < output_.size()) {
+      write_next();
+      return;
+    }
     output_.clear();
     if (output_.capacity() > kProgress) output_.shrink_to_fit();
     written_ = 0;
     write_deadline_ = Clock::time_point::max();
     pump();
-  }
-  arm_timer();
+  });
 }
 
 void Connection::advance() {
@@ -174,7 +176,7 @@ bool Connection::step_head() {
     close();
     return false;
   }
-  if (!head_begun_ && !reading_) input_.clear();  // who is idle takes no memory
+  if (!head_begun_ && !reading_) input_.clear();  // who is idle takes little memory
   read_more();
   return false;
 }
@@ -237,7 +239,10 @@ bool Connection::step_lingering() {
 void Connection::read_more() {
   if (reading_ || peer_ended_ || state_ == State::kClosed) return;
   reading_ = true;
-  transport_->read(input_.prepare(state_ == State::kBody ? kBodyReadPiece : kReadPiece));
+  const bool idle = state_ == State::kHead && !head_begun_;
+  transport_->read(input_.prepare(idle                     ? kIdleReadPiece
+                                  : state_ == State::kBody ? kBodyReadPiece
+                                                           : kReadPiece));
 }
 
 /// On the connection: sends what the exchange has ready, and goes on when the answer is out.
@@ -268,7 +273,6 @@ void Connection::pump() {
     tick_ = exchange_->keep_alive_tick(Clock::now());
   }
   if (state_ == State::kWebSocket) advance();
-  arm_timer();
 }
 
 void Connection::write_next() {
@@ -309,26 +313,26 @@ void Connection::close() {
 
 void Connection::on_timer() {
   armed_ = Clock::time_point::max();
-  if (state_ == State::kClosed) return;
-  const Clock::time_point now = Clock::now();
-  if (now >= write_deadline_) {
-    close();
-    return;
-  }
-  if (now >= read_deadline_) {
-    read_deadline_ = Clock::time_point::max();
-    read_timed_out();
-  }
-  if (now >= tick_ && exchange_) {
-    if (state_ == State::kWebSocket) {
-      websocket_tick(now);
-    } else {
-      tick_ = exchange_->keep_alive_tick(now);
+  guarded([this] {
+    const Clock::time_point now = Clock::now();
+    if (now >= write_deadline_) {
+      close();
+      return;
     }
-  }
-  // A full buffer hides that the peer has left.
-  if (must_look_at_peer() && transport_->peer_has_closed()) close();
-  arm_timer();
+    if (now >= read_deadline_) {
+      read_deadline_ = Clock::time_point::max();
+      read_timed_out();
+    }
+    if (now >= tick_ && exchange_) {
+      if (state_ == State::kWebSocket) {
+        websocket_tick(now);
+      } else {
+        tick_ = exchange_->keep_alive_tick(now);
+      }
+    }
+    // A full buffer hides that the peer has left.
+    if (must_look_at_peer() && transport_->peer_has_closed()) close();
+  });
 }
 
 void Connection::read_timed_out() {

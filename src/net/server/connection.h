@@ -37,6 +37,10 @@ struct ServerContext {
   HttpAnswer answer_for(const Error& error, const HttpServerRequest* request) const;
 };
 
+/// Calls the route's handler, and turns what it throws into the answer.
+void run_handler(const ServerContext& context, const HttpRoute& route, HttpServerRequest& request,
+                 const std::shared_ptr<ServerExchange>& exchange);
+
 /// Bytes that came and are not used yet, in one piece.
 class InputBuffer {
  public:
@@ -117,6 +121,19 @@ class Connection final : public TransportEvents, public std::enable_shared_from_
   void take_websocket_message(WebSocketMessage& message);
   void end_websocket();
   void websocket_tick(Clock::time_point now);
+
+  /// An event is done, or it ends this connection: memory may run out, and functions that users of
+  /// the server gave may throw.
+  template <typename Work>
+  void guarded(Work work) {
+    if (state_ == State::kClosed) return;
+    try {
+      work();
+      arm_timer();
+    } catch (const std::exception&) {
+      close();
+    }
+  }
 
   // Writing and the end (connection.cc).
   void pump();

@@ -39,14 +39,6 @@ std::optional<HttpAnswer> refusal_of(const ServerContext& context, const HttpSer
   return std::nullopt;
 }
 
-void run_handler(const ServerContext& context, const HttpRoute& route, HttpServerRequest& request,
-                 const std::shared_ptr<ServerExchange>& exchange) {
-  HttpResponder responder(exchange);
-  auto refusal = refusal_of(context, request, [&] { route.handler(request, responder); });
-  // Somebody may hold the responder, or have begun a stream, which its own drop breaks off.
-  if (refusal && responder) exchange->send_surely(std::move(*refusal));
-}
-
 }  // namespace
 
 HttpAnswer ServerContext::answer_for(const Error& error, const HttpServerRequest* request) const {
@@ -67,6 +59,14 @@ HttpAnswer ServerContext::answer_for(const Error& error, const HttpServerRequest
                           refusal->headers().end());
   }
   return answer;
+}
+
+void run_handler(const ServerContext& context, const HttpRoute& route, HttpServerRequest& request,
+                 const std::shared_ptr<ServerExchange>& exchange) {
+  HttpResponder responder(exchange);
+  auto refusal = refusal_of(context, request, [&] { route.handler(request, responder); });
+  // Somebody may hold the responder, or have begun a stream, which its own drop breaks off.
+  if (refusal && responder) exchange->send_surely(std::move(*refusal));
 }
 
 void Connection::begin_request() {
@@ -128,7 +128,9 @@ void Connection::make_exchange(bool keep_alive) {
     }
   }
   const auto wake = [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->transport_->post([self] { self->pump(); });
+    const auto self = weak.lock();
+    if (!self) return;
+    self->transport_->post([self] { self->guarded([&] { self->pump(); }); });
   };
   const auto write_now = [transport = transport_.get()](std::string_view bytes) {
     return transport->write_now(bytes);
@@ -205,12 +207,12 @@ void Connection::run_for_sink(std::function<void(const HttpRoute&, HttpServerReq
 }
 
 void Connection::sink_is_done(std::optional<HttpAnswer> refusal, bool was_opening) {
-  if (state_ == State::kClosed) return;
-  state_ = State::kBody;
-  wait_to_read(limits_.body_timeout);
-  if (refusal) answer_early(std::move(*refusal), was_opening);
-  advance();
-  arm_timer();
+  guarded([&] {
+    state_ = State::kBody;
+    wait_to_read(limits_.body_timeout);
+    if (refusal) answer_early(std::move(*refusal), was_opening);
+    advance();
+  });
 }
 
 void Connection::dispatch() {

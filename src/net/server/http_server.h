@@ -100,7 +100,7 @@ struct HttpServerOptions {
   /// The body of an error; without it {"error": "<message>"} as JSON. Status and headers of the
   /// problem are kept.
   std::function<HttpAnswer(const HttpProblem& problem)> problem_answer;
-  /// Called for every answered or abandoned request, from any thread. Must not block.
+  /// Called once for every answered or abandoned request, from any thread. Must not block.
   std::function<void(const HttpRecord& record)> observe;
 };
 

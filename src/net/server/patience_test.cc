@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <mutex>
 #include <optional>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <thread>
 
@@ -260,6 +261,24 @@ TEST(HttpPatience, APeerHasALimitOfItsOwn) {
   EXPECT_EQ(RawClient(port_of(*one.server)).receive_answer().status, 503);
   RawClient another(folder / "socket");
   EXPECT_EQ(another.ask(get("/")).status, 200);
+}
+
+TEST(HttpPatience, NoDescriptorsLeftIsNoEnd) {
+  OneStream one(local());
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  RawClient client(port_of(*one.server));
+  EXPECT_EQ(client.ask(get("/")).status, 200);
+  const int next = ::dup(client.socket());  // the lowest that is free
+  ::close(next);
+  const rlimit tight{static_cast<rlim_t>(next) + 1, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  RawClient waiting(port_of(*one.server));  // has the last one
+  waiting.send(get("/"));
+  EXPECT_EQ(client.ask(get("/")).status, 200);  // others go on
+  std::this_thread::sleep_for(20ms);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(waiting.receive_answer().status, 200);
 }
 
 TEST(HttpUnixSocket, IsForItsOwnerAlone) {

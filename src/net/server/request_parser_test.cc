@@ -5,8 +5,10 @@
 #include "net/server/request_parser.h"
 
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "net/server/router.h"
+#include "net/server/testing/ask.h"
 
 namespace omg {
 namespace {
@@ -121,6 +123,46 @@ TEST(HttpRouter, PrefersTheMoreExactPattern) {
   EXPECT_THROW(router.add("GET", "v1", nothing), Error);
   EXPECT_THROW(router.add("GET", "/v1/*rest/x", nothing), Error);
   EXPECT_THROW(router.add("GET", "/v1/:", nothing), Error);
+}
+
+TEST(LocalRequests, NeedNoServer) {
+  HttpRouter router;
+  HttpStream kept;
+  router.add("POST", "/echo/:x", [](HttpServerRequest& request, HttpResponder& responder) {
+    responder.send({201,
+                    "text/plain",
+                    {{"X-Q", request.query.at(0).value}},
+                    std::string(request.parameter("x")) + request.body});
+  });
+  router.add("GET", "/stream", [&](HttpServerRequest&, HttpResponder& responder) {
+    kept = responder.begin(sse_answer());
+  });
+  router.add("GET", "/throw", [](HttpServerRequest&, HttpResponder&) {
+    throw Error(ErrorCode::kNotFound, "no such thing");
+  });
+  const testing::Asked echo = testing::ask(router, "POST", "/echo/a?q=1", "body");
+  EXPECT_EQ(echo.status, 201);
+  EXPECT_EQ(echo.header("X-Q"), "1");
+  EXPECT_EQ(echo.body, "abody");
+  EXPECT_EQ(testing::ask(router, "GET", "/throw").body, "not_found: no such thing");
+  HttpServerOptions options;
+  {
+    testing::LocalRequest request(router, options, "GET", "/stream");
+    std::thread feeder([&] {
+      kept.write("one ");
+      kept.write("two");
+      kept.finish();
+    });
+    const testing::Asked stream = request.wait();
+    feeder.join();
+    EXPECT_TRUE(stream.whole);
+    EXPECT_EQ(stream.body, "one two");
+    EXPECT_EQ(stream.header("Content-Type"), "text/event-stream");
+  }
+  testing::LocalRequest request(router, options, "GET", "/stream");
+  EXPECT_EQ(kept.try_write("x"), HttpWrite::kTaken);
+  request.leave();
+  EXPECT_EQ(kept.try_write("x"), HttpWrite::kGone);
 }
 
 TEST(ServerSentEvents, HaveADataLineForEachLine) {
