@@ -95,6 +95,9 @@ class AutomatonBuilder {
         return from_literal(expressions_.text(node), next);
       case NodeKind::kClass:
         return from_class(expressions_.characters(node), next);
+      case NodeKind::kByteRange:
+        return add_bytes(std::array<Edge, 1>{
+            Edge{next, static_cast<uint8_t>(node.min), static_cast<uint8_t>(node.max)}});
       case NodeKind::kSequence:
         for (size_t i = children.size(); i-- > 0;) next = from(children[i], next);
         return next;

@@ -57,6 +57,13 @@ ExprId Expressions::one_of(CodePointSet characters) {
   return add(Node{NodeKind::kClass, static_cast<uint32_t>(classes_.size() - 1)});
 }
 
+ExprId Expressions::byte_range(uint8_t first, uint8_t last) {
+  Node node{NodeKind::kByteRange};
+  node.min = first;
+  node.max = last;
+  return add(node);
+}
+
 ExprId Expressions::sequence(std::vector<ExprId> children) {
   if (children.size() == 1) return children[0];
   return children.empty() ? empty() : add(NodeKind::kSequence, children);

@@ -28,6 +28,7 @@ enum class NodeKind : uint8_t {
   kNothing,       // matches no text at all
   kLiteral,       // these bytes; no bytes are the empty text
   kClass,         // one character of a set
+  kByteRange,     // one byte from min to max
   kSequence,      // its children, one after the other
   kAlternatives,  // any one of its children
   kRepeat,        // its child min to max times
@@ -57,6 +58,8 @@ class Expressions {
   ExprId empty() { return literal(""); }
   ExprId literal(std::string_view bytes);
   ExprId one_of(CodePointSet characters);
+  /// One byte; for parts of characters.
+  ExprId byte_range(uint8_t first, uint8_t last);
   ExprId sequence(std::vector<ExprId> children);
   ExprId alternatives(std::vector<ExprId> children);
   /// `max` may be kUnbounded; min > max matches nothing.
@@ -75,8 +78,10 @@ class Expressions {
 
   // Readers.
   const Node& node(ExprId id) const { return nodes_[id]; }
+  /// None for leaves, whose `first` means something else.
   std::span<const ExprId> children(const Node& node) const {
-    return std::span(children_).subspan(node.first, node.count);
+    const bool leaf = node.kind < NodeKind::kSequence || node.kind == NodeKind::kRule;
+    return leaf ? std::span<const ExprId>{} : std::span(children_).subspan(node.first, node.count);
   }
   std::string_view text(const Node& node) const {
     return std::string_view(texts_).substr(node.first, node.count);

@@ -6,14 +6,18 @@
 #include <unordered_map>
 
 #include "base/utf8.h"
+#include "text/grammar/machine.h"
 #include "text/grammar/regex.h"
 #include "text/grammar/schema_merge.h"
+#include "text/grammar/text_conditions.h"
 
 namespace omg::grammar {
 namespace {
 
 /// multipleOf by remainders, or by listing: so many rules or values.
 constexpr uint32_t kMaxMultiples = 1000;
+/// Each set of patterns has its names: their number doubles with each.
+constexpr size_t kMaxNamePatterns = 4;
 
 class SchemaCompiler {
  public:
@@ -132,12 +136,7 @@ class SchemaCompiler {
 
   ExprId values(const json::object& object, const std::string& pointer) {
     const uint32_t types = allowed_types(object, pointer);
-    for (const auto& [key, ignored] : object) {
-      if (key != "enum" && key != "const" && key != "type" && key != "nullable" &&
-          SchemaFlattener::constrains(key)) {
-        throw unsupported_keyword(pointer, key, "it stands beside enum or const");
-      }
-    }
+    const std::optional<Grammar> others = other_constraints(object, pointer);
     json::array list;
     if (const json::value* given = object.if_contains("enum")) {
       if (!given->is_array() || given->as_array().empty()) {
@@ -157,10 +156,43 @@ class SchemaCompiler {
         choices.push_back(literal(value, pointer, 0));
       } else {
         texts.push_back(scalar(value, pointer));
+        if (others && !accepts(*others, texts.back())) texts.pop_back();
       }
     }
     if (!texts.empty()) choices.push_back(e_.one_of_texts(std::move(texts)));
     return e_.alternatives(std::move(choices));
+  }
+
+  /// What stands beside enum or const and constrains too, as a grammar that values are held
+  /// against.
+  std::optional<Grammar> other_constraints(const json::object& object,
+                                           const std::string& pointer) const {
+    json::object others;
+    for (const auto& [key, value] : object) {
+      if (key == "enum" || key == "const" || key == "type" || key == "nullable" ||
+          !SchemaFlattener::constrains(key)) {
+        continue;
+      }
+      const uint32_t types = emitted_types({{key, value}}, pointer);
+      if ((types & (kObject | kArray)) != 0) {
+        throw unsupported_keyword(pointer, key, "it stands beside enum or const");
+      }
+      others.insert_or_assign(key, value);
+    }
+    if (others.empty()) return std::nullopt;
+    if (const json::value* type = object.if_contains("type")) others["type"] = *type;
+    // Types of which these keywords say nothing are let through by a schema without a type.
+    if (!others.contains("type")) {
+      others["type"] = json::array{"string", "number", "boolean", "null"};
+    }
+    return Grammar::from_json_schema(others, options_);
+  }
+
+  static bool accepts(const Grammar& grammar, std::string_view text) {
+    Machine machine(grammar.automaton(), 1, {});
+    ConfigId config = machine.initial();
+    for (const char c : text) config = machine.next(config, static_cast<uint8_t>(c));
+    return machine.is_accepting(config);
   }
 
   static std::string scalar(const json::value& value, const std::string& pointer) {
@@ -202,41 +234,113 @@ class SchemaCompiler {
     std::vector<std::string> required = names_of(object, pointer);
     std::vector<ListItem> items;
     std::vector<std::string> declared;
+    std::vector<NamePattern> patterns = name_patterns(object, pointer);
+    const auto declare = [&](std::string_view name, const json::value& value, bool is_required,
+                             const std::string& where) {
+      declared.emplace_back(name);
+      items.push_back({member(name, schema(with_patterns(value, name, patterns), where, depth + 1)),
+                       is_required});
+    };
     if (const json::value* list = object.if_contains("properties")) {
       for (const auto& [name, value] : list->as_object()) {
         const auto found = std::ranges::find(required, std::string_view(name));
         const bool is_required = found != required.end();
         if (is_required) required.erase(found);
-        declared.emplace_back(name);
-        const ExprId expression =
-            schema(value, pointer + "/properties" + pointer_part(name), depth + 1);
-        items.push_back({member(name, expression), is_required});
+        declare(name, value, is_required, pointer + "/properties" + pointer_part(name));
       }
     }
     const json::value* more = object.if_contains("additionalProperties");
     if (more == nullptr) more = object.if_contains("unevaluatedProperties");
-    const ExprId additional =
-        more == nullptr ? kNoExpr : schema(*more, pointer + "/additionalProperties", depth + 1);
     for (const std::string& name : required) {
-      if (object.contains("patternProperties")) {
-        throw unsupported_keyword(pointer, "required",
-                                  "'" + name + "' is not in properties, beside patternProperties");
-      }
-      declared.push_back(name);
-      items.push_back({member(name, more == nullptr ? text_.any_value() : additional), true});
+      const bool matched = std::ranges::any_of(
+          patterns, [&](const NamePattern& pattern) { return pattern.matches(name, e_.limits()); });
+      declare(name, more == nullptr || matched ? json::value(true) : *more, true,
+              pointer + "/additionalProperties");
     }
-    ExprId extra = kNoExpr;
-    if (object.contains("patternProperties")) {
-      extra = pattern_member(object, declared, pointer, depth);
-    } else {
-      const bool closed =
-          more == nullptr ? options_.declared_properties_only && !items.empty() : *more == false;
-      if (!closed) {
-        const ExprId key = property_name(object, declared, pointer, depth);
-        extra = e_.sequence({key, text_.colon(), more == nullptr ? text_.any_value() : additional});
-      }
+    const bool closed =
+        more == nullptr ? options_.declared_properties_only && (!items.empty() || !patterns.empty())
+                        : *more == false;
+    std::vector<ExprId> extras;
+    add_pattern_members(patterns, declared, pointer, depth, extras);
+    if (!closed) {
+      const ExprId key = property_name(object, declared, patterns, pointer, depth);
+      const ExprId value = more == nullptr
+                               ? text_.any_value()
+                               : schema(*more, pointer + "/additionalProperties", depth + 1);
+      extras.push_back(e_.sequence({key, text_.colon(), value}));
     }
+    const ExprId extra = extras.empty() ? kNoExpr : e_.alternatives(std::move(extras));
     return members(object, items, extra, pointer);
+  }
+
+  // patternProperties.
+
+  struct NamePattern {
+    TextCondition condition;
+    const json::value* schema;
+
+    bool matches(std::string_view name, const GrammarLimits& limits) const {
+      return satisfies(name, condition, limits);
+    }
+  };
+
+  std::vector<NamePattern> name_patterns(const json::object& object,
+                                         const std::string& pointer) const {
+    std::vector<NamePattern> patterns;
+    const json::value* list = object.if_contains("patternProperties");
+    if (list == nullptr) return patterns;
+    if (object.contains("propertyNames")) {
+      throw unsupported_keyword(pointer, "propertyNames", "it stands beside patternProperties");
+    }
+    for (const auto& [pattern, value] : list->as_object()) {
+      patterns.push_back({pattern_condition(pattern, pointer), &value});
+    }
+    if (patterns.size() > kMaxNamePatterns) {
+      throw unsupported_keyword(pointer, "patternProperties",
+                                "more than " + std::to_string(kMaxNamePatterns) + " patterns");
+    }
+    return patterns;
+  }
+
+  /// A declared property's schema, and those of the patterns that its name matches.
+  json::value with_patterns(const json::value& value, std::string_view name,
+                            const std::vector<NamePattern>& patterns) const {
+    json::array all = {value};
+    for (const NamePattern& pattern : patterns) {
+      if (pattern.matches(name, e_.limits())) all.push_back(*pattern.schema);
+    }
+    return all.size() == 1 ? value : json::value(json::object{{"allOf", all}});
+  }
+
+  /// Members whose names match patterns. A name may match several: each set of patterns has names
+  /// that match these and no others, and their values satisfy the schemas of all of them.
+  void add_pattern_members(const std::vector<NamePattern>& patterns,
+                           const std::vector<std::string>& declared, const std::string& pointer,
+                           uint32_t depth, std::vector<ExprId>& extras) {
+    for (uint32_t set = 1; set < 1u << patterns.size(); ++set) {
+      std::vector<TextCondition> conditions = other_names(declared);
+      json::array schemas;
+      for (size_t i = 0; i < patterns.size(); ++i) {
+        conditions.push_back(patterns[i].condition);
+        conditions.back().negated = (set >> i & 1) == 0;
+        if ((set >> i & 1) != 0) schemas.push_back(*patterns[i].schema);
+      }
+      const json::value both =
+          schemas.size() == 1 ? schemas[0] : json::value(json::object{{"allOf", schemas}});
+      const ExprId key = text_.string_of(json_text_with(e_, conditions, 0, kUnbounded));
+      extras.push_back(e_.sequence(
+          {key, text_.colon(), schema(both, pointer + "/patternProperties", depth + 1)}));
+    }
+  }
+
+  /// The condition that a name is none of these.
+  static std::vector<TextCondition> other_names(const std::vector<std::string>& names) {
+    std::vector<TextCondition> conditions;
+    if (names.empty()) return conditions;
+    std::string any;
+    for (const std::string& name : names) any += (any.empty() ? "" : "|") + quoted_pattern(name);
+    conditions.push_back({.pattern = "(?:" + any + ")", .negated = true});
+    return conditions;
   }
 
   static std::vector<std::string> names_of(const json::object& object, const std::string& pointer) {
@@ -279,7 +383,16 @@ class SchemaCompiler {
 
   /// The name of a property that is not declared. Declared ones are kept out letter by letter.
   ExprId property_name(const json::object& object, const std::vector<std::string>& declared,
-                       const std::string& pointer, uint32_t depth) {
+                       const std::vector<NamePattern>& patterns, const std::string& pointer,
+                       uint32_t depth) {
+    if (!patterns.empty()) {
+      std::vector<TextCondition> conditions = other_names(declared);
+      for (const NamePattern& pattern : patterns) {
+        conditions.push_back(pattern.condition);
+        conditions.back().negated = true;
+      }
+      return text_.string_of(json_text_with(e_, conditions, 0, kUnbounded));
+    }
     if (const json::value* names = object.if_contains("propertyNames")) {
       if (!declared.empty()) {
         throw unsupported_keyword(pointer, "propertyNames", "it stands beside properties");
@@ -330,33 +443,6 @@ class SchemaCompiler {
         {json_characters(e_, taken.negated()), e_.repeat(text_.character(), 0, kUnbounded)}));
     if (may_end) choices.push_back(e_.empty());
     return e_.alternatives(std::move(choices));
-  }
-
-  ExprId pattern_member(const json::object& object, const std::vector<std::string>& declared,
-                        const std::string& pointer, uint32_t depth) {
-    const json::object& patterns = object.at("patternProperties").as_object();
-    const json::value* more = object.if_contains("additionalProperties");
-    if (more != nullptr && *more != false) {
-      throw unsupported_keyword(pointer, "additionalProperties",
-                                "beside patternProperties it must be false");
-    }
-    if (!declared.empty() || object.contains("propertyNames")) {
-      throw unsupported_keyword(pointer, "patternProperties",
-                                "it stands beside properties or propertyNames");
-    }
-    if (patterns.empty()) return kNoExpr;
-    std::vector<ExprId> keys;
-    for (const auto& [pattern, value] : patterns) {
-      if (value != patterns.begin()->value()) {
-        throw unsupported_keyword(pointer, "patternProperties",
-                                  "several patterns have different schemas");
-      }
-      keys.push_back(text_.string_of(regex(pattern, pointer, true)));
-    }
-    const ExprId value =
-        schema(patterns.begin()->value(),
-               pointer + "/patternProperties" + pointer_part(patterns.begin()->key()), depth + 1);
-    return e_.sequence({e_.alternatives(std::move(keys)), text_.colon(), value});
   }
 
   // Arrays.
@@ -417,39 +503,43 @@ class SchemaCompiler {
 
   // Strings.
 
-  ExprId regex(std::string_view pattern, const std::string& pointer, bool search) {
-    RegexOptions options;
-    options.search = search;
-    options.in_json_string = true;
-    options.what = "the pattern in the JSON schema at " + pointer;
-    return parse_regex(pattern, e_, options);
-  }
-
   ExprId string(const json::object& object, const std::string& pointer) {
     const uint32_t min = count(object, "minLength", 0);
     const uint32_t max = count(object, "maxLength", kUnbounded);
     const json::value* pattern = object.if_contains("pattern");
     const json::value* format = object.if_contains("format");
     if (pattern == nullptr && format == nullptr) return text_.string(min, max);
-    if (pattern != nullptr && format != nullptr) {
-      throw unsupported_keyword(pointer, "format", "it stands beside pattern");
+    std::vector<TextCondition> conditions;
+    if (pattern != nullptr) {
+      if (!pattern->is_string()) throw invalid_keyword(pointer, "pattern", "it must be a string");
+      conditions.push_back(pattern_condition(pattern->as_string(), pointer));
     }
-    if (min > 0 || max != kUnbounded) {
-      throw unsupported_keyword(pointer, min > 0 ? "minLength" : "maxLength",
-                                "it stands beside pattern or format");
+    if (format != nullptr) conditions.push_back(format_condition(*format, pointer));
+    if (conditions.size() > 1 || min > 0 || max != kUnbounded) {
+      return text_.string_of(json_text_with(e_, conditions, min, max));
     }
-    const json::value& given = pattern != nullptr ? *pattern : *format;
-    if (!given.is_string()) {
-      throw invalid_keyword(pointer, pattern != nullptr ? "pattern" : "format",
-                            "it must be a string");
+    RegexOptions options;
+    options.search = conditions[0].search;
+    options.in_json_string = true;
+    options.what = conditions[0].what;
+    return text_.string_of(parse_regex(conditions[0].pattern, e_, options));
+  }
+
+  static TextCondition pattern_condition(std::string_view pattern, const std::string& pointer) {
+    TextCondition condition{.pattern = std::string(pattern), .search = true};
+    condition.what = "the pattern in the JSON schema at " + pointer;
+    return condition;
+  }
+
+  static TextCondition format_condition(const json::value& format, const std::string& pointer) {
+    if (!format.is_string()) throw invalid_keyword(pointer, "format", "it must be a string");
+    TextCondition condition{.pattern = format_pattern(format.as_string())};
+    if (condition.pattern.empty()) {
+      throw unsupported_keyword(
+          pointer, "format", "the format '" + std::string(format.as_string()) + "' is not known");
     }
-    if (pattern != nullptr) return text_.string_of(regex(given.as_string(), pointer, true));
-    const std::string known = format_pattern(given.as_string());
-    if (known.empty()) {
-      throw unsupported_keyword(pointer, "format",
-                                "the format '" + std::string(given.as_string()) + "' is not known");
-    }
-    return text_.string_of(regex(known, pointer, false));
+    condition.what = "the format in the JSON schema at " + pointer;
+    return condition;
   }
 
   // Numbers.

@@ -245,7 +245,7 @@ TEST(Grammar, BoundsWhatAmbiguityMayCost) {
   const Grammar grammar = Grammar::from_regex("(((a{1,1000}){1,1000}){1,1000}){1,1000}");
   GrammarState state(
       std::make_shared<GrammarMatcher>(grammar, grammar::testing::byte_vocabulary(),
-                                       GrammarMatcherOptions{.max_cache_bytes = 4u << 20}));
+                                       GrammarMatcherOptions{.max_cache_bytes = 1u << 20}));
   bool refused = false;
   try {
     for (int i = 0; i < 5000; ++i) ASSERT_TRUE(state.accept('a'));
@@ -258,10 +258,10 @@ TEST(Grammar, BoundsWhatAmbiguityMayCost) {
 TEST(Grammar, LargeCountsAndLongChainsAreCheap) {
   EXPECT_TRUE(accepts(Grammar::from_regex("(ab|c){0,1000000000}"), "abcab"));
   std::string chain = "root ::= r0\n";
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     chain += "r" + std::to_string(i) + " ::= \"a\"? r" + std::to_string(i + 1) + "\n";
   }
-  chain += "r20000 ::= \"b\"\n";
+  chain += "r5000 ::= \"b\"\n";
   EXPECT_TRUE(accepts(Grammar::from_gbnf(chain), "aaab"));
 }
 

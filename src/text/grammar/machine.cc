@@ -102,6 +102,7 @@ void Machine::expand(bool may_complete) {
     const StateId id = state_of(pair);
     const State& state = automaton_.state(id);
     if (!state.productive || !see(pair)) continue;
+    count_work();
     if (seen_slots_.size() > limits_.max_pairs) {
       throw Error(ErrorCode::kLimitExceeded,
                   "the grammar is too ambiguous: the text so far can be read in more than " +
@@ -226,6 +227,14 @@ ConfigId Machine::intern_config() {
   pairs_.clear();
   check_memory();
   return id;
+}
+
+void Machine::count_work() {
+  if (++work_ > limits_.max_work) {
+    throw Error(ErrorCode::kLimitExceeded,
+                "the grammar is too ambiguous: finding what may come next takes too long; make it "
+                "more definite");
+  }
 }
 
 void Machine::check_memory() const {

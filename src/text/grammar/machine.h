@@ -33,6 +33,9 @@ struct MachineLimits {
   size_t max_bytes = 96u << 20;
   /// Pairs in one configuration: how ambiguous a text may be.
   size_t max_pairs = 1u << 16;
+  /// Pairs looked at for one mask or token. A mask over 128k tokens takes some 10^5; 4 million take
+  /// about a second.
+  size_t max_work = 4u << 20;
   /// Calls within calls.
   uint32_t max_depth = 4096;
 };
@@ -44,6 +47,8 @@ class Machine {
   Machine(const Automaton& automaton, uint32_t longest, const MachineLimits& limits);
 
   ConfigId initial() const { return initial_; }
+  /// A mask or a token begins: what it may cost is counted from here.
+  void begin_work() { work_ = 0; }
 
   /// Where `byte` leads; kDead where it may not come.
   ConfigId next(ConfigId config, uint8_t byte) {
@@ -104,6 +109,7 @@ class Machine {
   ConfigId intern_config();
   uint32_t intern_frame();
   void check_memory() const;
+  void count_work();
   void find_targets(ConfigId config);
   void make_plain_steps();
   bool see(uint64_t pair);
@@ -119,6 +125,7 @@ class Machine {
   std::vector<ConfigId> targets_;
   std::vector<std::vector<PlainStep>> plain_steps_;  // by state of the UTF-8 decoder
   ConfigId initial_ = kDead;
+  size_t work_ = 0;
 
   // Scratch of one step.
   std::vector<uint64_t> pending_, pairs_;

@@ -126,6 +126,7 @@ GrammarMatcher::Memory& GrammarState::current_memory() {
     config_ = matcher_->memory_->machine.adopt(memory_->machine, config_);
     memory_ = matcher_->memory_;
   }
+  memory_->machine.begin_work();
   return *memory_;
 }
 

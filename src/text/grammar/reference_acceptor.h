@@ -57,6 +57,14 @@ class ReferenceAcceptor {
         return literal_ends(e_.text(node), begin);
       case NodeKind::kClass:
         return class_ends(e_.characters(node), begin);
+      case NodeKind::kByteRange: {
+        if (begin == text_.size()) {
+          went_on_ = true;
+          return {};
+        }
+        const auto byte = static_cast<uint8_t>(text_[begin]);
+        return node.min <= byte && byte <= node.max ? Ends{begin + 1} : Ends{};
+      }
       case NodeKind::kSequence: {
         Ends ends = {begin};
         for (const ExprId child : children) ends = after(ends, child);
