@@ -103,6 +103,12 @@ Grammar make_bounded_text() {
       parse_json(R"({"type":"string","minLength":20,"maxLength":300})", "schema"));
 }
 
+/// Nearly everything is a letter, but the plain tokens cannot be taken at once.
+Grammar make_letters() {
+  return Grammar::from_json_schema(
+      parse_json(R"({"type":"string","pattern":"^[A-Za-z ,]+$","maxLength":400})", "schema"));
+}
+
 double microseconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
       .count();
@@ -193,6 +199,10 @@ BENCHMARK_CAPTURE(masks, wide_enum_first, make_wide_enum, wide_enum_text(), true
 BENCHMARK_CAPTURE(masks, wide_enum_again, make_wide_enum, wide_enum_text(), false)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(masks, bounded_text_first, make_bounded_text, kBoundedText, true)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(masks, letters_first, make_letters, kBoundedText, true)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(masks, letters_again, make_letters, kBoundedText, false)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(masks, bounded_text_again, make_bounded_text, kBoundedText, false)
     ->Unit(benchmark::kMillisecond);

@@ -9,8 +9,8 @@
 namespace omg::grammar {
 namespace {
 
-/// Looking further for a bound on plain characters is not worth it.
-constexpr size_t kMaxPlainConfigs = 1024;
+/// Looking further for a slice's capacity is not worth it.
+constexpr size_t kMaxSliceConfigs = 1024;
 
 uint64_t counters(uint32_t min, uint32_t max) {
   return uint64_t{min} << 32 | max;
@@ -18,16 +18,21 @@ uint64_t counters(uint32_t min, uint32_t max) {
 
 }  // namespace
 
-bool is_plain(std::string_view bytes) {
+uint32_t slice_of(std::string_view bytes) {
+  bool lowercase = true, letters = true;
   for (const char c : bytes) {
-    if (static_cast<uint8_t>(c) < 0x20 || c == '"' || c == '\\') return false;
+    if (static_cast<uint8_t>(c) < 0x20 || c == '"' || c == '\\') return kSlices;
+    lowercase = lowercase && c >= 'a' && c <= 'z';
+    letters = letters && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == ' ');
   }
-  return is_valid_utf8(bytes);
+  if (lowercase) return kLowercase;
+  if (letters) return kLetters;
+  return is_valid_utf8(bytes) ? uint32_t{kPlain} : kSlices;
 }
 
 Machine::Machine(const Automaton& automaton, uint32_t longest, const MachineLimits& limits)
     : automaton_(automaton), longest_(std::max(longest, 1u)), limits_(limits), seen_(256) {
-  make_plain_steps();
+  make_slice_steps();
   record_ = {counters(1, 1)};
   intern_frame();   // kRootFrame
   intern_config();  // kDead
@@ -263,42 +268,46 @@ ConfigId Machine::folded(ConfigId config) {
   return result;
 }
 
-void Machine::make_plain_steps() {
+void Machine::make_slice_steps() {
   // States: 0 between characters; 1 to 3 continuation bytes are due; 4 to 7 after E0, ED, F0, F4,
   // whose first continuation byte has a smaller range (Unicode 15, table 3-7).
   struct Range {
+    Slice slice;
     uint32_t state, first, last;
     uint8_t next;
   };
-  static constexpr Range kRanges[] = {{0, 0x20, 0x21, 0}, {0, 0x23, 0x5b, 0}, {0, 0x5d, 0x7f, 0},
-                                      {0, 0xc2, 0xdf, 1}, {0, 0xe0, 0xe0, 4}, {0, 0xe1, 0xec, 2},
-                                      {0, 0xed, 0xed, 5}, {0, 0xee, 0xef, 2}, {0, 0xf0, 0xf0, 6},
-                                      {0, 0xf1, 0xf3, 3}, {0, 0xf4, 0xf4, 7}, {1, 0x80, 0xbf, 0},
-                                      {2, 0x80, 0xbf, 1}, {3, 0x80, 0xbf, 2}, {4, 0xa0, 0xbf, 1},
-                                      {5, 0x80, 0x9f, 1}, {6, 0x90, 0xbf, 2}, {7, 0x80, 0x8f, 2}};
-  plain_steps_.resize(8);
+  static constexpr Range kRanges[] = {
+      {kPlain, 0, 0x20, 0x21, 0},  {kPlain, 0, 0x23, 0x5b, 0}, {kPlain, 0, 0x5d, 0x7f, 0},
+      {kPlain, 0, 0xc2, 0xdf, 1},  {kPlain, 0, 0xe0, 0xe0, 4}, {kPlain, 0, 0xe1, 0xec, 2},
+      {kPlain, 0, 0xed, 0xed, 5},  {kPlain, 0, 0xee, 0xef, 2}, {kPlain, 0, 0xf0, 0xf0, 6},
+      {kPlain, 0, 0xf1, 0xf3, 3},  {kPlain, 0, 0xf4, 0xf4, 7}, {kPlain, 1, 0x80, 0xbf, 0},
+      {kPlain, 2, 0x80, 0xbf, 1},  {kPlain, 3, 0x80, 0xbf, 2}, {kPlain, 4, 0xa0, 0xbf, 1},
+      {kPlain, 5, 0x80, 0x9f, 1},  {kPlain, 6, 0x90, 0xbf, 2}, {kPlain, 7, 0x80, 0x8f, 2},
+      {kLetters, 0, ' ', ' ', 0},  {kLetters, 0, 'A', 'Z', 0}, {kLetters, 0, 'a', 'z', 0},
+      {kLowercase, 0, 'a', 'z', 0}};
+  for (auto& steps : slice_steps_) steps.resize(8);
   for (const Range& range : kRanges) {
     uint32_t last_class = kUnknown;  // a class may come twice in a range; that only costs a look-up
     for (uint32_t byte = range.first; byte <= range.last; ++byte) {
       const uint32_t byte_class = automaton_.class_of(static_cast<uint8_t>(byte));
       if (byte_class == last_class) continue;
       last_class = byte_class;
-      plain_steps_[range.state].push_back({static_cast<uint8_t>(byte), range.next});
+      slice_steps_[range.slice][range.state].push_back({static_cast<uint8_t>(byte), range.next});
     }
   }
 }
 
-void Machine::find_targets(ConfigId config) {
+void Machine::find_targets(ConfigId config, Slice slice) {
   std::vector<std::pair<ConfigId, uint8_t>> pending = {{config, 0}}, seen;
   std::vector<ConfigId> targets;
-  bool all_plain = true;
-  while (!pending.empty() && all_plain) {
+  bool all = true;
+  while (!pending.empty() && all) {
     const auto [at, decoder] = pending.back();
     pending.pop_back();
-    for (const PlainStep& step : plain_steps_[decoder]) {
+    for (const SliceStep& step : slice_steps_[slice][decoder]) {
       const ConfigId after = next(at, step.byte);
       if (after == kDead) {
-        all_plain = false;
+        all = false;
         break;
       }
       if (step.next_state == 0) {
@@ -309,25 +318,24 @@ void Machine::find_targets(ConfigId config) {
       }
     }
   }
-  Facts& facts = facts_[config];
-  facts.all_plain = all_plain;
-  facts.targets_begin = static_cast<uint32_t>(targets_.size());
-  facts.targets_count = all_plain ? static_cast<uint32_t>(targets.size()) : 0;
-  if (all_plain) targets_.insert(targets_.end(), targets.begin(), targets.end());
+  if (!all) targets.clear();
+  facts_[config].targets[slice] = {static_cast<uint32_t>(targets_.size()),
+                                   static_cast<uint32_t>(targets.size()), all};
+  targets_.insert(targets_.end(), targets.begin(), targets.end());
 }
 
-uint32_t Machine::plain_capacity(ConfigId config, uint32_t limit) {
+uint32_t Machine::capacity(ConfigId config, Slice slice, uint32_t limit) {
   std::vector<ConfigId> seen = {config};
   size_t level_begin = 0;
   for (uint32_t level = 0; level < limit; ++level) {
     const size_t level_end = seen.size();
     if (level_begin == level_end) return limit;  // nothing new: it goes on like this for ever
     for (size_t i = level_begin; i < level_end; ++i) {
-      if (facts_[seen[i]].targets_begin == kUnknown) find_targets(seen[i]);
-      const Facts& facts = facts_[seen[i]];
-      if (!facts.all_plain || seen.size() > kMaxPlainConfigs) return level;
-      for (uint32_t t = 0; t < facts.targets_count; ++t) {
-        const ConfigId target = targets_[facts.targets_begin + t];
+      if (facts_[seen[i]].targets[slice].begin == kUnknown) find_targets(seen[i], slice);
+      const Targets& targets = facts_[seen[i]].targets[slice];
+      if (!targets.all || seen.size() > kMaxSliceConfigs) return level;
+      for (uint32_t t = 0; t < targets.count; ++t) {
+        const ConfigId target = targets_[targets.begin + t];
         if (std::ranges::find(seen, target) == seen.end()) seen.push_back(target);
       }
     }

@@ -8,6 +8,7 @@
 // rule return to its callers, so recursion at the end needs no stack.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -27,6 +28,15 @@ inline constexpr ConfigId kDead = 0;
 inline constexpr uint32_t kManyCharacters = 254;
 /// Masks of plain tokens are kept for each number of characters up to this one, and for all.
 inline constexpr uint32_t kPlainLengths = 32;
+
+/// Kinds of tokens that are so many that a walk to each of them would take milliseconds. Each holds
+/// those after it.
+enum Slice : uint8_t {
+  kPlain,      // whole characters that may stand in a JSON string as they are: most of a vocabulary
+  kLetters,    // ASCII letters and spaces
+  kLowercase,  // a to z
+};
+inline constexpr uint32_t kSlices = 3;
 
 struct MachineLimits {
   /// Configurations, frames and steps. Error(kLimitExceeded) beyond.
@@ -64,9 +74,9 @@ class Machine {
   /// from their limits are equal in it, so that it is one for most lengths of a bounded string.
   ConfigId folded(ConfigId config);
 
-  /// How many characters may follow whatever they are, if all are plain (see is_plain); at most
-  /// `limit`, and limit for endless.
-  uint32_t plain_capacity(ConfigId config, uint32_t limit);
+  /// How many characters of a slice may follow, whichever they are; at most `limit`, and limit for
+  /// endless.
+  uint32_t capacity(ConfigId config, Slice slice, uint32_t limit);
 
   /// The same configuration of another machine of the same automaton.
   ConfigId adopt(const Machine& other, ConfigId config);
@@ -78,11 +88,15 @@ class Machine {
   static constexpr uint32_t kUnknown = UINT32_MAX;
   static constexpr uint32_t kRootFrame = 0;
 
+  /// Configurations after any one character of a slice, if none of its characters is refused.
+  struct Targets {
+    uint32_t begin = kUnknown, count = 0;
+    bool all = false;
+  };
   struct Facts {
     bool accepting = false;
     ConfigId folded = kUnknown;
-    uint32_t targets_begin = kUnknown, targets_count = 0;  // after any plain character
-    bool all_plain = false;
+    std::array<Targets, kSlices> targets;
   };
   struct PendingCall {
     uint32_t rank, call;
@@ -91,7 +105,8 @@ class Machine {
       return std::tie(rank, call, caller) > std::tie(other.rank, other.call, other.caller);
     }
   };
-  struct PlainStep {
+  /// A byte of each class that may come in a state of the UTF-8 decoder, and the state after it.
+  struct SliceStep {
     uint8_t byte, next_state;
   };
 
@@ -110,8 +125,8 @@ class Machine {
   uint32_t intern_frame();
   void check_memory() const;
   void count_work();
-  void find_targets(ConfigId config);
-  void make_plain_steps();
+  void find_targets(ConfigId config, Slice slice);
+  void make_slice_steps();
   bool see(uint64_t pair);
   void forget_seen();
 
@@ -123,7 +138,7 @@ class Machine {
   std::vector<ConfigId> steps_;
   std::vector<Facts> facts_;
   std::vector<ConfigId> targets_;
-  std::vector<std::vector<PlainStep>> plain_steps_;  // by state of the UTF-8 decoder
+  std::array<std::vector<std::vector<SliceStep>>, kSlices> slice_steps_;  // by decoder's state
   ConfigId initial_ = kDead;
   size_t work_ = 0;
 
@@ -135,8 +150,7 @@ class Machine {
   std::vector<size_t> seen_slots_;  // those in use
 };
 
-/// Whether all of `bytes` are whole characters that may stand in a JSON string as they are: not a
-/// control character, a quotation mark or a backslash. Most tokens of a vocabulary are.
-bool is_plain(std::string_view bytes);
+/// The narrowest slice that a token belongs to, kSlices for none.
+uint32_t slice_of(std::string_view bytes);
 
 }  // namespace omg::grammar

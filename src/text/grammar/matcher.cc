@@ -60,18 +60,28 @@ void GrammarMatcher::keep_within_bounds() {
 void GrammarMatcher::find_mask(Memory& memory, uint32_t config, std::span<uint32_t> bits) const {
   const GrammarVocabulary& vocabulary = *vocabulary_;
   Machine& machine = memory.machine;
-  uint32_t plain = machine.plain_capacity(config, vocabulary.most_characters_);
-  const bool any_plain = plain >= vocabulary.most_characters_;
-  if (!any_plain) plain = std::min(plain, grammar::kPlainLengths);
-  const auto& start = any_plain ? vocabulary.plain_masks_.back() : vocabulary.plain_masks_[plain];
-  std::copy(start.begin(), start.end(), bits.begin());
+  std::array<uint32_t, grammar::kSlices> capacity;
+  std::fill(bits.begin(), bits.end(), 0u);
+  for (uint32_t slice = 0; slice < grammar::kSlices; ++slice) {
+    const uint32_t most = vocabulary.most_characters_[slice];
+    capacity[slice] = machine.capacity(config, static_cast<grammar::Slice>(slice), most);
+    const bool any = capacity[slice] == most;
+    if (!any) capacity[slice] = std::min(capacity[slice], grammar::kPlainLengths);
+    const auto& masks = vocabulary.slice_masks_[slice];
+    const auto& mask = any ? masks.back() : masks[capacity[slice]];
+    for (size_t i = 0; i < bits.size(); ++i) bits[i] |= mask[i];
+  }
+  const auto is_covered = [&](const GrammarVocabulary::Node& node) {
+    return node.needs[0] <= capacity[0] && node.needs[1] <= capacity[1] &&
+           node.needs[2] <= capacity[2];
+  };
 
   std::vector<ConfigId> at(size_t{vocabulary.longest_} + 1);  // by depth
   at[0] = config;
   const auto& nodes = vocabulary.nodes_;
   for (size_t i = 0; i + 1 < nodes.size();) {
     const GrammarVocabulary::Node& node = nodes[i];
-    const ConfigId here = node.needs <= plain ? kDead : machine.next(at[node.depth - 1], node.byte);
+    const ConfigId here = is_covered(node) ? kDead : machine.next(at[node.depth - 1], node.byte);
     if (here == kDead) {  // or all of the branch is in the mask
       i = node.end;
       continue;

@@ -162,7 +162,7 @@ void walk_with_oracle(uint32_t seed, size_t max_cache_bytes, int& grammars) {
 
 TEST(Matcher, MasksEqualTheOraclesOnRandomGrammars) {
   int grammars = 0, too_ambiguous = 0;
-  for (uint32_t seed = 129; seed < 169; ++seed) {
+  for (uint32_t seed = 129; seed < 154; ++seed) {
     try {
       walk_with_oracle(seed, 64u << 20, grammars);
     } catch (const Error& error) {  // repetitions of repetitions of anything
@@ -171,14 +171,14 @@ TEST(Matcher, MasksEqualTheOraclesOnRandomGrammars) {
     }
     if (HasFailure()) return;
   }
-  EXPECT_GT(grammars, 20);
+  EXPECT_GT(grammars, 12);
   EXPECT_LE(too_ambiguous, 3);
 }
 
 TEST(Matcher, FullCachesChangeNothing) {
   int grammars = 0;
   // Bounds so low that everything is forgotten between most calls.
-  for (uint32_t seed = 1000; seed < 1020; ++seed) {
+  for (uint32_t seed = 1000; seed < 1012; ++seed) {
     try {
       walk_with_oracle(seed, 400'000, grammars);
     } catch (const Error& error) {  // not even one mask fits
@@ -187,7 +187,7 @@ TEST(Matcher, FullCachesChangeNothing) {
     }
     if (HasFailure()) return;
   }
-  EXPECT_GT(grammars, 5);
+  EXPECT_GT(grammars, 3);
 }
 
 GrammarState state_for(const Grammar& grammar,

@@ -9,7 +9,7 @@
 namespace omg {
 namespace {
 
-constexpr uint8_t kNotPlain = 255;
+constexpr uint8_t kInNoSlice = 255;
 /// Longer texts are no tokens of real vocabularies; depths are 16 bits.
 constexpr size_t kMaxTokenBytes = 65535;
 
@@ -31,15 +31,15 @@ GrammarVocabulary::GrammarVocabulary(std::span<const Token> tokens) {
   }
   bytes_begin_.push_back(static_cast<uint32_t>(bytes_.size()));
   build_trie(std::move(texts));
-  build_plain_masks();
+  build_slice_masks();
 }
 
-uint8_t GrammarVocabulary::characters_of_plain(uint32_t token) const {
+/// 255 for more than slices may have.
+uint8_t GrammarVocabulary::characters(uint32_t token) const {
   const std::string_view text = bytes(token);
-  if (!grammar::is_plain(text)) return kNotPlain;
-  const auto characters = std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; });
-  return characters > grammar::kManyCharacters ? kNotPlain : static_cast<uint8_t>(characters);
+  const auto count = std::count_if(text.begin(), text.end(),
+                                   [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; });
+  return count > grammar::kManyCharacters ? kInNoSlice : static_cast<uint8_t>(count);
 }
 
 void GrammarVocabulary::build_trie(std::vector<uint32_t> texts) {
@@ -55,7 +55,10 @@ void GrammarVocabulary::build_trie(std::vector<uint32_t> texts) {
       nodes_[path.back()].end = static_cast<uint32_t>(nodes_.size());
       path.pop_back();
       if (!path.empty()) {
-        nodes_[path.back()].needs = std::max(nodes_[path.back()].needs, done.needs);
+        auto& needs = nodes_[path.back()].needs;
+        for (size_t slice = 0; slice < needs.size(); ++slice) {
+          needs[slice] = std::max(needs[slice], done.needs[slice]);
+        }
       }
     }
   };
@@ -73,31 +76,43 @@ void GrammarVocabulary::build_trie(std::vector<uint32_t> texts) {
     for (size_t depth = common; depth < text.size(); ++depth) {
       path.push_back(static_cast<uint32_t>(nodes_.size()));
       nodes_.push_back(
-          {0, i, static_cast<uint16_t>(depth + 1), static_cast<uint8_t>(text[depth]), 0});
+          {0, i, static_cast<uint16_t>(depth + 1), static_cast<uint8_t>(text[depth]), {}});
     }
-    Node& last = nodes_[path.back()];
-    last.needs = std::max(last.needs, characters_of_plain(order_[i]));
+    const uint32_t slice = grammar::slice_of(text);
+    const uint8_t needed = slice == grammar::kSlices ? kInNoSlice : characters(order_[i]);
+    // What is too long for a slice has to be walked to, like what belongs to none.
+    uint8_t& needs =
+        nodes_[path.back()].needs[needed == kInNoSlice ? uint32_t{grammar::kPlain} : slice];
+    needs = std::max(needs, needed);
   }
   close_to(0);
   // A node on the way to its first token was given that token's index; it has none of its own, as
   // the next node begins at the same.
-  nodes_.push_back({0, static_cast<uint32_t>(order_.size()), 0, 0, 0});
+  nodes_.push_back({0, static_cast<uint32_t>(order_.size()), 0, 0, {}});
 }
 
-void GrammarVocabulary::build_plain_masks() {
-  plain_masks_.assign(1, std::vector<uint32_t>(mask_words()));
-  std::vector<std::vector<uint32_t>> by_characters(size_t{kNotPlain});
+void GrammarVocabulary::build_slice_masks() {
+  using Lists = std::vector<std::vector<uint32_t>>;  // tokens by characters
+  std::array<Lists, grammar::kSlices> tokens;
+  tokens.fill(Lists(size_t{kInNoSlice}));
   for (const uint32_t token : order_) {
-    const uint8_t characters = characters_of_plain(token);
-    if (characters == kNotPlain) continue;
-    by_characters[characters].push_back(token);
-    most_characters_ = std::max<uint32_t>(most_characters_, characters);
+    const uint32_t narrowest = grammar::slice_of(bytes(token));
+    const uint8_t count = characters(token);
+    if (narrowest == grammar::kSlices || count == kInNoSlice) continue;
+    for (uint32_t slice = 0; slice <= narrowest; ++slice) {
+      tokens[slice][count].push_back(token);
+      most_characters_[slice] = std::max<uint32_t>(most_characters_[slice], count);
+    }
   }
-  for (uint32_t length = 1; length <= most_characters_; ++length) {
-    // Beyond grammar::kPlainLengths there is one more mask, of all.
-    if (length <= grammar::kPlainLengths + 1) plain_masks_.push_back(plain_masks_.back());
-    for (const uint32_t token : by_characters[length]) {
-      plain_masks_.back()[token / 32] |= 1u << (token % 32);
+  for (uint32_t slice = 0; slice < grammar::kSlices; ++slice) {
+    auto& masks = slice_masks_[slice];
+    masks.assign(1, std::vector<uint32_t>(mask_words()));
+    for (uint32_t length = 1; length <= most_characters_[slice]; ++length) {
+      // Beyond kPlainLengths there is one more mask, of all.
+      if (length <= grammar::kPlainLengths + 1) masks.push_back(masks.back());
+      for (const uint32_t token : tokens[slice][length]) {
+        masks.back()[token / 32] |= 1u << (token % 32);
+      }
     }
   }
 }
