@@ -47,7 +47,8 @@ class Grammar {
   static Grammar from_gbnf(std::string_view text, const GrammarLimits& limits = {});
 
   /// The whole answer matches `pattern`, in the syntax that Python, JavaScript and PCRE share.
-  /// `.` is any character but \n and \r; \d \w \s are ASCII. Error(kUnsupported) names what is not
+  /// `.` is any character but line ends; \d \w \s are ASCII, \S is no white space of Unicode's.
+  /// Error(kUnsupported) names what is not
   /// regular (back-references, look-around) or not known (\b, \p, flags).
   static Grammar from_regex(std::string_view pattern, const GrammarLimits& limits = {});
 

@@ -67,11 +67,22 @@ std::string format_pattern(std::string_view format) {
   if (format == "uuid") {
     return "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
   }
+  if (format == "uuid4") {
+    return "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
+  }
+  if (format == "byte") {  // OpenAPI's name for base64
+    return "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?";
+  }
+  if (format == "json-pointer") return "(?:/(?:[^~/]|~[01])*)*";
   if (format == "ipv4") return kIpv4;
   if (format == "ipv6") return ipv6_pattern();
-  if (format == "hostname") return hostname_pattern();
-  if (format == "email") return email_pattern();
-  if (format == "uri") return uri_pattern();
+  if (format == "hostname" || format == "idn-hostname") return hostname_pattern();
+  if (format == "email" || format == "idn-email") return email_pattern();
+  if (format == "uri" || format == "iri" || format == "uri-reference") return uri_pattern();
+  // OpenAPI's and Pydantic's names that only tell what a string is for.
+  for (const char* any : {"password", "binary", "path", "file-path", "directory-path"}) {
+    if (format == any) return "[\\s\\S]*";
+  }
   return {};
 }
 

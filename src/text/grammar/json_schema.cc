@@ -367,7 +367,12 @@ class SchemaCompiler {
       if (extra == kNoExpr || max == 0) {
         return min > 0 ? e_.nothing() : text_.braces(e_.nothing(), true);
       }
-      return text_.braces(text_.separated(extra, std::max(min, 1u), max), min == 0);
+      if (min > 1) {
+        throw unsupported_keyword(
+            pointer, "minProperties",
+            "names that came before cannot be remembered, and may come again");
+      }
+      return text_.braces(text_.separated(extra, 1, max), min == 0);
     }
     const auto required = static_cast<size_t>(std::ranges::count_if(items, &ListItem::required));
     if (min > required) {
@@ -582,6 +587,7 @@ class SchemaCompiler {
                                 "the format " + json::serialize(format) + " is not known");
     }
     const bool wide = format == "int64";
+    range.integer = true;
     const json::object bounds = {{"minimum", wide ? INT64_MIN : INT32_MIN},
                                  {"maximum", wide ? INT64_MAX : INT32_MAX}};
     raise(range.low, bounds, "minimum", true, pointer, true);

@@ -112,6 +112,13 @@ const std::vector<Case> kCases = {
     {R"({"format":"uri"})",
      {"\"https://example.org\"", "\"http://a.b:80/x/y?q=1&r=%20#top\""},
      {"\"example.org\"", "\"http://\"", "\"http://a b\""}},
+    {R"({"format":"uuid4"})",
+     {"\"123e4567-e89b-42d3-a456-426614174000\""},
+     {"\"123e4567-e89b-12d3-a456-426614174000\""}},
+    {R"({"format":"byte"})", {"\"\"", "\"aGk=\"", "\"aA==\"", "\"aGkh\""}, {"\"a\"", "\"aGl=\""}},
+    {R"({"format":"password","minLength":2})", {"\"\\n日\""}, {"\"a\""}},
+    {R"({"pattern":"^\\S.$"})", {"\"ab\""}, {"\"\u00a0b\"", "\"a\u2028\"", "\"a\\n\""}},
+    {R"({"pattern":"^[^\\s]\\s$"})", {"\"a \""}, {"\"\u3000 \"", "\"a\u3000\""}},
     // Numbers.
     {R"({"type":"integer","minimum":3,"maximum":120})",
      {"3", "9", "10", "99", "100", "119", "120"},
@@ -127,6 +134,7 @@ const std::vector<Case> kCases = {
     {R"({"type":"integer","format":"int32"})",
      {"2147483647", "-2147483648"},
      {"2147483648", "-2147483649"}},
+    {R"({"type":"number","format":"int32"})", {"1"}, {"1.5", "3000000000"}},
     {R"({"type":"number","minimum":0,"maximum":1})",
      {"0", "0.5", "1", "1.0", "0.0", "0.999"},
      {"1.1", "1.01", "-0.1", "2", "1e0"}},
@@ -273,6 +281,12 @@ const std::vector<Case> kCases = {
     {R"({"properties":{"a":{"$ref":"#/$defs/n","minimum":5}},"$defs":{"n":{"type":"integer"}}})",
      {R"({"a":5})"},
      {R"({"a":4})", R"({"a":5.5})"}},
+    {R"({"$ref":"#/$defs/e","$defs":{"e":{"oneOf":[{"type":"object","properties":{"left":
+        {"$ref":"#/$defs/e"},"op":{"const":"+"}},"required":["left","op"]},{"type":"object",
+        "properties":{"left":{"$ref":"#/$defs/e"},"op":{"const":"-"}},"required":["left","op"]},
+        {"type":"integer"}]}}})",
+     {"1", R"({"left":{"left":1,"op":"-"},"op":"+"})"},
+     {R"({"left":1,"op":"*"})"}},
     {R"({"items":{"$ref":"#/prefixItems/0"},"prefixItems":[{"const":1}]})", {"[1,1,1]"}, {"[1,2]"}},
 };
 
@@ -414,6 +428,7 @@ TEST(JsonSchema, RefusesByKeywordAndPlace) {
       {R"({"properties":{"a":{}},"propertyNames":{"maxLength":3},"additionalProperties":true})",
        kUnsupported, "propertyNames", "#"},
       {R"({"properties":{"a":{},"b":{}},"maxProperties":1})", kUnsupported, "maxProperties", "#"},
+      {R"({"type":"object","minProperties":2})", kUnsupported, "minProperties", "#"},
       {R"({"properties":{"a":{},"b":{}},"minProperties":1})", kUnsupported, "minProperties", "#"},
       {wide, kLimit, "combinations", "#"},
       {deep + " ", kLimit, "deep", "#/items"},
@@ -434,6 +449,16 @@ TEST(JsonSchema, RefusesByKeywordAndPlace) {
     }
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << bad.schema;
   }
+}
+
+TEST(JsonSchema, TakesManyBranchesOfConsts) {
+  json::array branches;
+  for (int i = 0; i < 500; ++i) {
+    branches.push_back(json::object{{"const", "v" + std::to_string(i)}, {"title", "t"}});
+  }
+  const Grammar grammar = Grammar::from_json_schema(json::object{{"oneOf", branches}});
+  EXPECT_TRUE(accepts(grammar, "\"v499\""));
+  EXPECT_FALSE(accepts(grammar, "\"v500\""));
 }
 
 TEST(JsonSchema, MayAllowUndeclaredProperties) {

@@ -9,6 +9,16 @@
 namespace omg::grammar {
 namespace {
 
+/// White space as some dialects know it. \s is ASCII, but what must not be white space is none of
+/// these: a text that is let through matches in every dialect.
+const CodePointSet& any_white_space() {
+  static const CodePointSet set = {{'\t', '\r'},     {0x1c, 0x20},     {0x85, 0x85},
+                                   {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
+                                   {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f},
+                                   {0x3000, 0x3000}, {0xfeff, 0xfeff}};
+  return set;
+}
+
 CodePointSet class_of_letter(char letter) {
   switch (letter) {
     case 'd':
@@ -86,7 +96,8 @@ class RegexParser {
         return characters(parse_class());
       case '.':
         reader_.skip(1);
-        return characters(CodePointSet{{'\n', '\n'}, {'\r', '\r'}}.negated());
+        return characters(
+            CodePointSet{{'\n', '\n'}, {'\r', '\r'}, {0x85, 0x85}, {0x2028, 0x2029}}.negated());
       case '\\':
         return characters(parse_escape(false));
       case '*':
@@ -181,6 +192,7 @@ class RegexParser {
     while (!reader_.take("]")) {
       if (reader_.at_end()) reader_.fail("a class of characters has no end");
       if (reader_.starts_with("[:")) refuse("a POSIX class");
+      if (negated && reader_.starts_with("\\s")) set.add(any_white_space());
       const std::optional<uint32_t> first = parse_class_part(set);
       if (!first) continue;
       uint32_t last = *first;
@@ -216,9 +228,10 @@ class RegexParser {
       case 'w':
       case 's':
         return class_of_letter(static_cast<char>(escape));
+      case 'S':
+        return any_white_space().negated();
       case 'D':
       case 'W':
-      case 'S':
         return class_of_letter(static_cast<char>(escape - 'A' + 'a')).negated();
       case 'n':
         return one('\n');

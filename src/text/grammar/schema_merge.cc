@@ -11,6 +11,8 @@ namespace {
 
 /// Beyond, allOf of anyOf of allOf... has more combinations than a client can have meant.
 constexpr size_t kMaxMerges = 4096;
+/// Pairs of branches of oneOf, about a microsecond each: 600 branches.
+constexpr size_t kMaxComparisons = 200'000;
 constexpr int kMaxDepth = 48;
 
 enum class KeywordKind : uint8_t { kAnnotation, kSchema, kSchemas, kMap, kNumber, kCount, kAny };
@@ -380,10 +382,10 @@ const json::value& SchemaFlattener::resolve(std::string_view reference,
   return *at;
 }
 
-void SchemaFlattener::count_merge(const std::string& pointer) {
-  if (++merges_ > kMaxMerges) {
+void SchemaFlattener::count(size_t& counter, size_t limit, const std::string& pointer) {
+  if (++counter > limit) {
     throw Error(ErrorCode::kLimitExceeded, "the JSON schema is too complex: more than " +
-                                               std::to_string(kMaxMerges) +
+                                               std::to_string(limit) +
                                                " combinations of allOf, anyOf and oneOf, at " +
                                                pointer + "; write fewer alternatives");
   }
@@ -430,7 +432,7 @@ std::vector<FlatSchema> SchemaFlattener::flatten(const json::value& schema,
       auto branches =
           flatten(list->as_array()[i], pointer + "/" + key + "/" + std::to_string(i), depth + 1);
       for (FlatSchema& branch : branches) {
-        count_merge(pointer);
+        count(merges_, kMaxMerges, pointer);
         any.push_back(std::move(branch));
       }
       if (!all) continue;
@@ -449,7 +451,7 @@ std::vector<FlatSchema> SchemaFlattener::product(const std::vector<FlatSchema>& 
   std::vector<FlatSchema> result;
   for (const FlatSchema& x : a) {
     for (const FlatSchema& y : b) {
-      count_merge(pointer);
+      count(merges_, kMaxMerges, pointer);
       if (auto merged = merge(x, y, pointer)) result.push_back(std::move(*merged));
     }
   }
@@ -576,7 +578,7 @@ void SchemaFlattener::check_disjoint(const json::array& branches, const std::str
     for (size_t j = 0; j < i; ++j) {
       for (const FlatSchema& a : flat[i]) {
         for (const FlatSchema& b : flat[j]) {
-          count_merge(pointer);
+          count(comparisons_, kMaxComparisons, pointer);
           if (are_disjoint(a, b, pointer, depth)) continue;
           throw unsupported_keyword(
               pointer, "oneOf",
@@ -609,20 +611,32 @@ bool SchemaFlattener::are_disjoint(const FlatSchema& a, const FlatSchema& b,
     }
   }
   if (common != kObject) return false;
-  for (const auto& [one, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    const json::value* own = one->if_contains("properties");
-    if (own == nullptr) continue;
-    for (const auto& [name, value] : own->as_object()) {
-      if (!requires_property(*one, name)) continue;
-      const json::value* against = property(*other, name);
-      if (against == nullptr) {
-        if (is_false(other->if_contains("additionalProperties")) &&
-            !other->contains("patternProperties")) {
-          return true;
-        }
-      } else if (values_are_disjoint(value, *against, pointer, depth + 1)) {
+  // Tags first: looking into other properties would not end where they hold such objects again.
+  for (const bool tags : {true, false}) {
+    if (property_tells_apart(a, b, tags, pointer, depth) ||
+        property_tells_apart(b, a, tags, pointer, depth)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool SchemaFlattener::property_tells_apart(const FlatSchema& one, const FlatSchema& other,
+                                           bool tags, const std::string& pointer, int depth) {
+  const json::value* own = one.if_contains("properties");
+  if (own == nullptr) return false;
+  for (const auto& [name, value] : own->as_object()) {
+    if (!requires_property(one, name)) continue;
+    const bool is_tag = value.is_object() && values_of(value.as_object());
+    if (is_tag != tags) continue;
+    const json::value* against = property(other, name);
+    if (against == nullptr) {
+      if (is_false(other.if_contains("additionalProperties")) &&
+          !other.contains("patternProperties")) {
         return true;
       }
+    } else if (values_are_disjoint(value, *against, pointer, depth + 1)) {
+      return true;
     }
   }
   return false;
@@ -632,7 +646,7 @@ bool SchemaFlattener::values_are_disjoint(const json::value& a, const json::valu
                                           const std::string& pointer, int depth) {
   for (const FlatSchema& x : flatten(a, pointer, depth)) {
     for (const FlatSchema& y : flatten(b, pointer, depth)) {
-      count_merge(pointer);
+      count(comparisons_, kMaxComparisons, pointer);
       if (!are_disjoint(x, y, pointer, depth + 1)) return false;
     }
   }

@@ -58,12 +58,15 @@ class SchemaFlattener {
                         const std::string& pointer);
   bool are_disjoint(const FlatSchema& a, const FlatSchema& b, const std::string& pointer,
                     int depth);
+  /// Whether a property that `one` requires cannot satisfy what `other` says of it.
+  bool property_tells_apart(const FlatSchema& one, const FlatSchema& other, bool tags,
+                            const std::string& pointer, int depth);
   bool values_are_disjoint(const json::value& a, const json::value& b, const std::string& pointer,
                            int depth);
-  void count_merge(const std::string& pointer);
+  static void count(size_t& counter, size_t limit, const std::string& pointer);
 
   const json::value& root_;
-  size_t merges_ = 0;
+  size_t merges_ = 0, comparisons_ = 0;
 };
 
 /// Bits of the types that a schema allows; all if it says nothing of types.
