@@ -3,6 +3,7 @@
 // URLs through libcurl's own parser, with what we do not accept refused.
 #include "net/url.h"
 
+#include <algorithm>
 #include <charconv>
 #include <curl/curl.h>
 #include <memory>
@@ -48,6 +49,23 @@ void check_characters(std::string_view text) {
   }
 }
 
+/// The library decodes percent-encoded hosts, so what it gives back is checked, not what was asked:
+/// a host of other characters would not come through being written and read again.
+void check_host(std::string_view text, std::string_view host) {
+  const bool is_address = host.starts_with('[') && host.ends_with(']');
+  if (is_address) host = host.substr(1, host.size() - 2);
+  const std::string_view also = is_address ? ":." : "-._";
+  const bool is_plain = std::all_of(host.begin(), host.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || also.find(c) != also.npos;
+  });
+  if (host.empty()) refuse(text, "it names no host");
+  if (!is_plain) {
+    refuse(text,
+           "its host holds other characters than letters, digits, '-', '.' and '_' (names "
+           "in other scripts are written xn--...)");
+  }
+}
+
 Url from_handle(CURLU* handle, std::string_view text) {
   Url url;
   url.scheme = part(handle, CURLUPART_SCHEME);
@@ -58,7 +76,7 @@ Url from_handle(CURLU* handle, std::string_view text) {
   }
   url.host = part(handle, CURLUPART_HOST);
   for (char& c : url.host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  if (url.host.empty()) refuse(text, "it names no host");
+  check_host(text, url.host);
   if (!part(handle, CURLUPART_ZONEID).empty()) refuse(text, "it names a network interface");
   const std::string port = part(handle, CURLUPART_PORT);
   url.port = url.scheme == "https" ? 443 : 80;

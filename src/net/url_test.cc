@@ -34,14 +34,42 @@ TEST(Url, OddSpellingsOfAddressesBecomeTheAddress) {
 }
 
 TEST(Url, RefusesWhatWeDoNotSpeak) {
-  for (const char* text :
-       {"", "example.org", "/etc/passwd", "ftp://a/b", "file:///etc/passwd", "gopher://a/",
-        "http://", "http://user@a/", "http://user:secret@a/", "http://a:0/", "http://a:65536/",
-        "http://a:x/", "http://a b/", "http://a/b c", "http://a/\r\nX: y", "http://[::1",
-        "http://[fe80::1%25eth0]/", "javascript:alert(1)", "http://a\x01/"}) {
+  for (const char* text : {"",
+                           "example.org",
+                           "/etc/passwd",
+                           "ftp://a/b",
+                           "file:///etc/passwd",
+                           "gopher://a/",
+                           "http://",
+                           "http://user@a/",
+                           "http://user:secret@a/",
+                           "http://a:0/",
+                           "http://a:65536/",
+                           "http://a:x/",
+                           "http://a b/",
+                           "http://a/b c",
+                           "http://a/\r\nX: y",
+                           "http://[::1",
+                           "http://[fe80::1%25eth0]/",
+                           "javascript:alert(1)",
+                           "http://a\x01/",
+                           "http://A%AAhu/x",
+                           "http://a%2fb/x",
+                           "http://m\xc3\xbcnchen.example/x",
+                           "http://a%00b/",
+                           "http://a;b/"}) {
     EXPECT_THROW(parse_url(text), Error) << text;
   }
   EXPECT_THROW(parse_url("http://a/" + std::string(9000, 'x')), Error);
+}
+
+TEST(Url, ItsTextMeansTheSame) {
+  for (const char* text :
+       {"http://EXAMPLE.org", "https://a_b.c-d:8443/x?y", "http://[2001:DB8::1]/z",
+        "http://[::ffff:1.2.3.4]:81/", "http://%61.example/%61"}) {
+    const Url url = parse_url(text);
+    EXPECT_EQ(parse_url(url.text()).text(), url.text()) << text;
+  }
 }
 
 TEST(Url, ResolvesAsBrowsersDo) {
