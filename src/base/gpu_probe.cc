@@ -37,7 +37,7 @@ using NvmlDevice = void*;
 /// The functions of the opened library; valid while `library` is open.
 struct Nvml {
   struct Close {
-    void operator()(void* library) const { ::dlclose(library); }
+    void operator()(void* handle) const { ::dlclose(handle); }
   };
   std::unique_ptr<void, Close> library;
   int (*init)() = nullptr;

@@ -18,7 +18,7 @@ const char* yes_or_no(bool value) {
 }
 
 /// A text as one line, with its line breaks as \\n.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string line;
   for (const char c : text) {
     if (c == '\n') {
@@ -54,7 +54,7 @@ void add_tools(const TemplateDetails& details, Sections& sections) {
   sections.add("several in a turn", yes_or_no(can.parallel_calls));
   sections.add("results", yes_or_no(can.tool_results));
   if (can.calls) sections.add("arguments as", std::string(argument_form_name(can.arguments)));
-  sections.add("calls look like", quoted(describe(details.format)));
+  sections.add("calls look like", in_quotes(describe(details.format)));
 }
 
 }  // namespace
@@ -103,13 +103,13 @@ std::string details_to_text(const TemplateDetails& details, const Terminal& term
   sections.add("content", !can.content_string ? "parts"
                           : can.content_parts ? "text or parts"
                                               : "text");
-  sections.add("prompt ends with", quoted(can.generation_prompt));
+  sections.add("prompt ends with", in_quotes(can.generation_prompt));
   add_tools(details, sections);
   sections.begin("Thinking");
   sections.add("switch", thinking_text(can));
   const ToolFormat& format = details.format;
-  sections.add("looks like", format.has_reasoning() ? quoted(format.reasoning_begin) + " … " +
-                                                          quoted(format.reasoning_end)
+  sections.add("looks like", format.has_reasoning() ? in_quotes(format.reasoning_begin) + " … " +
+                                                          in_quotes(format.reasoning_end)
                                                     : "—");
   if (format.has_reasoning()) {
     sections.add("opened by the prompt", yes_or_no(details.opens_reasoning));

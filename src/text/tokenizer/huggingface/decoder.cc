@@ -81,7 +81,7 @@ void Decoder::add(const JsonNode& node, size_t depth) {
     fused_ = true;
     return;
   }
-  if (fused_) type_node.unsupported("names " + quoted(type) + " after 'Fuse'");
+  if (fused_) type_node.unsupported("names " + in_quotes(type) + " after 'Fuse'");
   if (type == "ByteLevel") {
     is_byte_level_ = true;
     steps_.push_back(from_byte_alphabet);
@@ -102,7 +102,7 @@ void Decoder::add(const JsonNode& node, size_t depth) {
     steps_.push_back(
         [suffix](std::string text) { return suffix.empty() ? text : replaced(text, suffix, " "); });
   } else {
-    type_node.unsupported("names the decoder " + quoted(type) +
+    type_node.unsupported("names the decoder " + in_quotes(type) +
                           ", which this program does not know");
   }
 }

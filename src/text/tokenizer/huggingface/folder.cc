@@ -79,7 +79,7 @@ class Reader {
       uint32_t id = 0;
       const auto [end, status] = std::from_chars(key.data(), key.data() + key.size(), id);
       if (status != std::errc() || end != key.data() + key.size() || id >= kMaxTokens)
-        decoder->fail("has the member " + quoted(key) + ", which is no token id");
+        decoder->fail("has the member " + in_quotes(key) + ", which is no token id");
       AddedToken token = read_added_token(decoder->get(key), false);
       token.id = static_cast<TokenId>(id);
       add(std::move(token), *decoder);

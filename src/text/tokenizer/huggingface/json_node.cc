@@ -32,7 +32,7 @@ std::string wrong_kind(const json::value& value, std::string_view wanted) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr size_t kLongest = 80;
   std::string out = replace_invalid_utf8(text.substr(0, kLongest));
   std::replace_if(

@@ -61,6 +61,6 @@ class JsonNode {
 };
 
 /// `text` quoted and shortened, for an error message.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace omg::huggingface

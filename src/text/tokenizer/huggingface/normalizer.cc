@@ -303,7 +303,7 @@ std::unique_ptr<Normalizer> read(const JsonNode& node, size_t depth) {
   if (type == "Precompiled") return read_charsmap(node);
   if (type == "ByteLevel")
     return make([](std::string_view text) { return to_byte_alphabet(text); });
-  type_node.unsupported("names the normalizer " + quoted(type) +
+  type_node.unsupported("names the normalizer " + in_quotes(type) +
                         ", which this program does not know");
 }
 

@@ -197,8 +197,8 @@ std::unique_ptr<Pattern> make_regular_expression(std::string_view expression,
   try {
     translated = translate_expression(expression);
   } catch (const std::string& what) {
-    where.unsupported("holds the regular expression " + quoted(expression) + ", in which " + what +
-                      " has no counterpart here");
+    where.unsupported("holds the regular expression " + in_quotes(expression) + ", in which " +
+                      what + " has no counterpart here");
   }
   const std::unique_ptr<pcre2_compile_context, CompileContextFree> context(
       pcre2_compile_context_create(nullptr));
@@ -213,7 +213,7 @@ std::unique_ptr<Pattern> make_regular_expression(std::string_view expression,
                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
                     &offset, context.get()));
   if (!compiled) {
-    where.unsupported("holds the regular expression " + quoted(expression) +
+    where.unsupported("holds the regular expression " + in_quotes(expression) +
                       ", which does not compile: " + pcre2_message(code) + " at " +
                       std::to_string(offset));
   }

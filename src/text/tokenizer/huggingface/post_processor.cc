@@ -60,7 +60,7 @@ Frame read(const JsonNode& node, const TokenTable& tokens, size_t depth) {
     }
     return frame;
   }
-  type_node.unsupported("names the post-processor " + quoted(type) +
+  type_node.unsupported("names the post-processor " + in_quotes(type) +
                         ", which this program does not know");
 }
 

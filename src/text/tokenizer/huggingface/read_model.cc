@@ -18,7 +18,7 @@ constexpr size_t kMaxAffix = 64;
 constexpr size_t kMaxTokenBytes = 1024;
 
 std::string member_path(std::string_view key) {
-  return "holds the token " + quoted(key);
+  return "holds the token " + in_quotes(key);
 }
 
 /// {"token": id, ...}
@@ -47,7 +47,7 @@ TokenId read_token(const JsonNode& node, std::string_view key, const TokenTable&
   if (!member) return -1;
   const TokenId id = tokens.find_in_model(member->as_string());
   if (id < 0 && must_exist)
-    member->fail("names " + quoted(member->as_string()) + ", which is no token");
+    member->fail("names " + in_quotes(member->as_string()) + ", which is no token");
   return id;
 }
 
@@ -105,7 +105,7 @@ class RuleReader {
       const std::string_view line = value.get_string();
       const size_t space = line.find(' ');
       if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos)
-        fail(number, "not two parts with a space between them: " + quoted(line));
+        fail(number, "not two parts with a space between them: " + in_quotes(line));
       left = line.substr(0, space);
       right = line.substr(space + 1);
     } else if (value.is_array() && value.get_array().size() == 2 &&
@@ -116,7 +116,7 @@ class RuleReader {
       fail(number, "neither a string nor a pair of strings");
     }
     if (right.size() < prefix_size_)
-      fail(number, quoted(right) + ", which is shorter than the prefix of later symbols");
+      fail(number, in_quotes(right) + ", which is shorter than the prefix of later symbols");
     entry.number = number;
     entry.joined.assign(left).append(right.substr(prefix_size_));
     entry.parts = {{{left}, {right}, {entry.joined}}};
@@ -135,7 +135,7 @@ class RuleReader {
       for (size_t i = 0; i < ids.size(); ++i) {
         ids[i] = tokens_.model_index().find(entry.parts[i].text, entry.parts[i].hash);
         if (ids[i] < 0)
-          fail(entry.number, "the text " + quoted(entry.parts[i].text) + ", which is no token");
+          fail(entry.number, "the text " + in_quotes(entry.parts[i].text) + ", which is no token");
       }
       rules_.push_back({ids[0], ids[1], ids[2]});
     }
@@ -258,7 +258,7 @@ ModelParts read_model(const JsonNode& node, bool byte_level) {
   } else if (type == "Unigram") {
     parts = read_unigram(node);
   } else {
-    node.get("type").unsupported("names the model " + quoted(type) +
+    node.get("type").unsupported("names the model " + in_quotes(type) +
                                  ", which this program does not know");
   }
   if (byte_level) parts.model = write_in_byte_alphabet(std::move(parts.model));

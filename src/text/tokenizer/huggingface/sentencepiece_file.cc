@@ -228,15 +228,15 @@ class Conversion {
     }
     if (id >= model_.pieces.size() + (1u << 17)) {
       fail(what_, "has " + std::to_string(model_.pieces.size()) + " pieces, but the token " +
-                      quoted(token.content) + " is added as " + std::to_string(token.id));
+                      in_quotes(token.content) + " is added as " + std::to_string(token.id));
     }
     if (id >= texts_.size()) {
       texts_.resize(id + 1);
       scores_.resize(id + 1, 0);
       types_.resize(id + 1, static_cast<int32_t>(TokenType::kUnused));
     } else if (!texts_[id].empty() && types_[id] == static_cast<int32_t>(TokenType::kNormal)) {
-      fail(what_, "has the piece " + quoted(texts_[id]) + " at " + std::to_string(id) +
-                      ", where the token " + quoted(token.content) + " is added");
+      fail(what_, "has the piece " + in_quotes(texts_[id]) + " at " + std::to_string(id) +
+                      ", where the token " + in_quotes(token.content) + " is added");
     }
     texts_[id] = token.content;
     types_[id] = type;

@@ -29,7 +29,7 @@ TokenTable::TokenTable(std::span<const Entry> model, const JsonNode& where)
   for (const Entry& entry : model) {
     if (taken[entry.id])
       where.fail("gives the id " + std::to_string(entry.id) + " to two tokens, one of them " +
-                 quoted(entry.text));
+                 in_quotes(entry.text));
     taken[entry.id] = true;
     const size_t start = arena_.size();
     arena_ += entry.text;
@@ -53,8 +53,8 @@ void TokenTable::add(std::string_view text, TokenId id, const JsonNode& where) {
   if (texts_[index].empty()) {
     texts_[index] = added_texts_.emplace_back(text);
   } else if (texts_[index] != text) {
-    where.fail("gives the id " + std::to_string(id) + " to " + quoted(text) +
-               ", but it is that of " + quoted(texts_[index]));
+    where.fail("gives the id " + std::to_string(id) + " to " + in_quotes(text) +
+               ", but it is that of " + in_quotes(texts_[index]));
   }
   added_.set(texts_[index], id);
 }

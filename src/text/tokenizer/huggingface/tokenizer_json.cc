@@ -50,7 +50,7 @@ class Assembly {
     // The library goes by the vocabulary where the two differ; no published file does.
     const TokenId known = parts_.model.tokens->find_in_model(token.content);
     if (known >= 0 && known != token.id)
-      where.fail("gives " + quoted(token.content) + " the id " + std::to_string(token.id) +
+      where.fail("gives " + in_quotes(token.content) + " the id " + std::to_string(token.id) +
                  ", the model's vocabulary " + std::to_string(known));
     parts_.model.tokens->add(token.content, token.id, where);
     parts_.added.push_back(std::move(token));

@@ -325,7 +325,7 @@ Behavior read_behavior(const JsonNode& node, Behavior absent) {
   if (name == "MergedWithPrevious") return Behavior::kMergedWithPrevious;
   if (name == "MergedWithNext") return Behavior::kMergedWithNext;
   if (name == "Contiguous") return Behavior::kContiguous;
-  member->unsupported("is " + quoted(name) + ", which this program does not know");
+  member->unsupported("is " + in_quotes(name) + ", which this program does not know");
 }
 
 uint32_t read_character(const JsonNode& node) {
@@ -378,7 +378,7 @@ void add_metaspace(const JsonNode& node, Steps& steps) {
   } else if (name == "never") {
     prepend = Prepend::kNever;
   } else if (name != "always") {
-    scheme->unsupported("is " + quoted(name) + ", which this program does not know");
+    scheme->unsupported("is " + in_quotes(name) + ", which this program does not know");
   }
   // Files from before there were schemes say only whether.
   if (const auto add = node.find("add_prefix_space"); add && !add->as_bool()) {
@@ -444,7 +444,7 @@ void add_steps(const JsonNode& node, size_t depth, bool is_last, Steps& steps) {
     if (length == 0) node.fail("has a length of 0");
     steps.push_back(std::make_unique<FixedLengthStep>(length));
   } else {
-    type_node.unsupported("names the pre-tokenizer " + quoted(type) +
+    type_node.unsupported("names the pre-tokenizer " + in_quotes(type) +
                           ", which this program does not know");
   }
 }
