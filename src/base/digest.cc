@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Through OpenSSL's functions for SHA-256 alone. Its newer interface hides the state between
+// blocks.
 #include "base/digest.h"
 
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <algorithm>
+#include <cassert>
+#include <openssl/sha.h>
 
 #include "base/error.h"
 
@@ -13,14 +19,6 @@ int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-/// OpenSSL's digests fail only where memory runs out or a policy forbids SHA-256.
-void require_ok(int result) {
-  if (result != 1) {
-    throw Error(ErrorCode::kInternal,
-                "cannot compute SHA-256: OpenSSL refuses it; check the system's crypto policy");
-  }
 }
 
 }  // namespace
@@ -62,25 +60,39 @@ std::string Digest::hex() const {
   return text;
 }
 
-void Sha256::Free::operator()(evp_md_ctx_st* context) const {
-  EVP_MD_CTX_free(context);
+void Sha256::Free::operator()(SHA256state_st* context) const {
+  delete context;
 }
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  require_ok(context_ ? EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) : 0);
+Sha256::Sha256() : context_(new SHA256state_st) {
+  SHA256_Init(context_.get());
 }
 
 void Sha256::update(std::span<const std::byte> bytes) {
-  require_ok(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+  SHA256_Update(context_.get(), bytes.data(), bytes.size());
 }
 
 Digest Sha256::digest() const {
-  const std::unique_ptr<evp_md_ctx_st, Free> copy(EVP_MD_CTX_new());
-  require_ok(copy ? EVP_MD_CTX_copy_ex(copy.get(), context_.get()) : 0);
+  SHA256state_st copy = *context_;
   std::array<uint8_t, Digest::kBytes> bytes;
-  unsigned size = 0;
-  require_ok(EVP_DigestFinal_ex(copy.get(), bytes.data(), &size));
+  SHA256_Final(bytes.data(), &copy);
   return Digest(bytes);
+}
+
+Sha256::State Sha256::state() const {
+  assert(context_->num == 0);
+  State state;
+  std::copy_n(context_->h, state.size(), state.begin());
+  return state;
+}
+
+Sha256 Sha256::continued(const State& state, uint64_t bytes) {
+  assert(bytes % SHA256_CBLOCK == 0);
+  Sha256 hasher;
+  std::copy(state.begin(), state.end(), hasher.context_->h);
+  hasher.context_->Nl = static_cast<uint32_t>(bytes << 3);  // the count is in bits
+  hasher.context_->Nh = static_cast<uint32_t>(bytes >> 29);
+  return hasher;
 }
 
 Digest sha256(std::string_view text) {

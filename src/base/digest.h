@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-struct evp_md_ctx_st;  // of OpenSSL
+struct SHA256state_st;  // of OpenSSL
 
 namespace omg {
 
@@ -58,11 +58,18 @@ class Sha256 {
   /// The digest of all bytes so far. The hasher can be fed on after it.
   Digest digest() const;
 
+  /// The eight words of state between two blocks (FIPS 180-4, 6.2.2). Bytes so far: a multiple of
+  /// 64.
+  using State = std::array<uint32_t, 8>;
+  State state() const;
+  /// A hasher as it was after `bytes` bytes (a multiple of 64).
+  static Sha256 continued(const State& state, uint64_t bytes);
+
  private:
   struct Free {
-    void operator()(evp_md_ctx_st* context) const;
+    void operator()(SHA256state_st* context) const;
   };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  std::unique_ptr<SHA256state_st, Free> context_;
 };
 
 /// Digest of `text` in one call.

@@ -12,6 +12,7 @@
 #include <toml++/toml.h>
 
 #include "base/error.h"
+#include "base/near_names.h"
 #include "hub/catalog_data.h"
 
 namespace omg {

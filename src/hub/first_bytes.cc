@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/model_file_name.h"
 #include "hub/fetch.h"
-#include "hub/split_name.h"
 
 namespace omg {
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Globs, matched without recursion, so that no pattern takes more than quadratic time; and the
-// names of parts.
-#include <charconv>
-
+// Globs, matched without recursion, so that no pattern takes more than quadratic time.
 #include "hub/selection.h"
-#include "hub/split_name.h"
 
 namespace omg {
 namespace {
@@ -60,50 +56,12 @@ bool matches(std::string_view glob, std::string_view text) {
   return g == glob.size();
 }
 
-bool ends_with(std::string_view path, std::string_view ending) {
-  if (path.size() < ending.size()) return false;
-  for (size_t i = 0; i < ending.size(); ++i) {
-    const char c = path[path.size() - ending.size() + i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != ending[i]) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 bool glob_matches(std::string_view glob, std::string_view path) {
   if (glob.find('/') != std::string_view::npos) return matches(glob, path);
   const size_t slash = path.rfind('/');
   return matches(glob, slash == std::string_view::npos ? path : path.substr(slash + 1));
-}
-
-std::optional<SplitName> parse_split_name(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  const size_t dot = path.rfind('.');
-  const bool has_ending =
-      dot != std::string_view::npos && (slash == std::string_view::npos || dot > slash);
-  const std::string_view name = has_ending ? path.substr(0, dot) : path;
-  // "-00001-of-00003": 15 characters at the end.
-  if (name.size() <= 15) return std::nullopt;
-  const std::string_view end = name.substr(name.size() - 15);
-  if (end[0] != '-' || end.substr(6, 4) != "-of-") return std::nullopt;
-  SplitName split;
-  for (const auto& [digits, number] :
-       {std::pair{end.substr(1, 5), &split.part}, std::pair{end.substr(10, 5), &split.parts}}) {
-    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + 5, *number);
-    if (error != std::errc() || stop != digits.data() + 5) return std::nullopt;
-  }
-  if (split.part == 0 || split.part > split.parts) return std::nullopt;
-  split.stem = name.substr(0, name.size() - 15);
-  return split;
-}
-
-bool is_gguf(std::string_view path) {
-  return ends_with(path, ".gguf");
-}
-
-bool is_safetensors(std::string_view path) {
-  return ends_with(path, ".safetensors");
 }
 
 }  // namespace omg

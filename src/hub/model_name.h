@@ -67,10 +67,4 @@ ModelName parse_model_name(std::string_view text);
 /// The shortest text that parses to the same name.
 std::string to_string(const ModelName& name);
 
-/// Those of `candidates` that a mistyped `text` may have meant, nearest first.
-std::vector<std::string> near_names(std::string_view text,
-                                    const std::vector<std::string>& candidates, size_t most = 3);
-/// "; did you mean a, b or c?", or "" for none.
-std::string did_you_mean(const std::vector<std::string>& names);
-
 }  // namespace omg

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/near_names.h"
 #include "hub/model_name.h"
 
 namespace {

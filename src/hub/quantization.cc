@@ -3,14 +3,13 @@
 // Quantisations as the names of GGUF files tell them, and which is best.
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <map>
 #include <tuple>
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/model_file_name.h"
 #include "hub/selection.h"
-#include "hub/split_name.h"
 
 namespace omg {
 namespace {
@@ -22,52 +21,6 @@ constexpr std::array<std::string_view, 29> kOrder = {
     "Q4_K_L",  "Q4_K",   "Q5_K_L", "Q5_K",   "Q6_K_L", "Q4_K_XL", "Q5_K_XL", "Q6_K_XL",
     "Q8_K_XL", "MXFP4",  "IQ4_NL", "IQ4_XS", "Q5_1",   "Q4_1",    "Q3_K_L",  "Q3_K_M",
     "Q3_K_S",  "BF16",   "F16",    "F32",    "F64"};
-
-bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
-/// Whether an upper-case word is the name of a weight type or mixture: Q4_K_M, IQ2_XXS, F16, BF16,
-/// MXFP4, MXFP4_MOE, TQ1_0.
-bool is_quantization(std::string_view word) {
-  if (word == "F16" || word == "F32" || word == "F64" || word == "BF16") return true;
-  if (word == "MXFP4" || word == "MXFP4_MOE" || word == "NVFP4") return true;
-  std::string_view rest = word;
-  if (rest.starts_with("IQ") || rest.starts_with("TQ")) rest.remove_prefix(1);
-  if (rest.size() < 3 || rest[0] != 'Q' || !all_digits(rest.substr(1, 1)) || rest[2] != '_') {
-    return false;
-  }
-  rest.remove_prefix(3);
-  return !rest.empty() && std::all_of(rest.begin(), rest.end(), [](unsigned char c) {
-    return std::isupper(c) != 0 || std::isdigit(c) != 0 || c == '_';
-  });
-}
-
-std::string upper(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  if (result == "FP16") return "F16";
-  if (result == "FP32") return "F32";
-  return result;
-}
-
-/// The last word of a name ("-" and "." between words) that is a quantisation; "UD" before it
-/// belongs to it (Unsloth's dynamic mixtures).
-std::string last_quantization(std::string_view name) {
-  std::vector<std::string> words;
-  size_t begin = 0;
-  while (begin <= name.size()) {
-    const size_t end = std::min(name.find_first_of("-.", begin), name.size());
-    words.push_back(upper(name.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  for (size_t i = words.size(); i-- > 0;) {
-    if (!is_quantization(words[i])) continue;
-    return i > 0 && words[i - 1] == "UD" ? "UD-" + words[i] : words[i];
-  }
-  return "";
-}
 
 /// Bits of a weight, about: the digit in the name.
 int bits_of(std::string_view quantization) {
@@ -94,21 +47,11 @@ std::tuple<size_t, int> rank(std::string_view quantization) {
 
 }  // namespace
 
-std::string quantization_of(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  const std::string_view file = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
-  std::string found = last_quantization(file);
-  if (!found.empty() || slash == std::string_view::npos) return found;
-  const std::string_view folders = path.substr(0, slash);
-  const size_t before = folders.rfind('/');
-  return last_quantization(folders.substr(before == std::string_view::npos ? 0 : before + 1));
-}
-
 std::vector<QuantizationChoice> list_quantizations(const std::vector<RemoteFile>& files) {
   std::map<std::string, QuantizationChoice> by_name;
   for (size_t i = 0; i < files.size(); ++i) {
     if (files[i].role != RemoteFileRole::kWeights || !is_gguf(files[i].path)) continue;
-    const std::string name = quantization_of(files[i].path);
+    const std::string name = quantization_in_name(files[i].path);
     if (name.empty()) continue;
     QuantizationChoice& choice = by_name[name];
     choice.name = name;

@@ -11,7 +11,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "hub/split_name.h"
+#include "base/model_file_name.h"
 
 namespace omg {
 namespace {
@@ -260,7 +260,7 @@ Selection select_files(const std::vector<RemoteFile>& files, const SelectionOpti
              std::pair(files[b].role != RemoteFileRole::kWeights, b);
     });
     std::set<std::string> kinds;
-    for (const size_t index : gguf) kinds.insert(quantization_of(files[index].path));
+    for (const size_t index : gguf) kinds.insert(quantization_in_name(files[index].path));
     if (kinds.size() == 1) selection.quantization = *kinds.begin();
     check_parts(files, selection.files, model);
     return selection;

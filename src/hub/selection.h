@@ -39,8 +39,6 @@ struct Selection {
   std::vector<size_t> files;  // indices, weights first
 };
 
-/// The quantisation that a GGUF file's name (or its folder's) tells, upper case; "" if none.
-std::string quantization_of(std::string_view path);
 /// What there is, best first: Q4_K_M, Q5_K_M, Q4_K_S, Q4_0, Q8_0, …
 std::vector<QuantizationChoice> list_quantizations(const std::vector<RemoteFile>& files);
 RemoteFileRole role_of_path(std::string_view path);

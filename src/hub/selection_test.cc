@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "hub/split_name.h"
 
 namespace omg {
 namespace {
@@ -40,22 +39,6 @@ ErrorCode error_of(const std::vector<RemoteFile>& files, const SelectionOptions&
 }
 
 using Paths = std::vector<std::string>;
-
-TEST(Quantization, IsReadFromNames) {
-  EXPECT_EQ(quantization_of("gemma-2-2b-it-Q4_K_M.gguf"), "Q4_K_M");
-  EXPECT_EQ(quantization_of("qwen2.5-7b-instruct-q4_k_m-00001-of-00002.gguf"), "Q4_K_M");
-  EXPECT_EQ(quantization_of("codellama-7b.Q5_0.gguf"), "Q5_0");
-  EXPECT_EQ(quantization_of("Phi-3-mini-4k-instruct-fp16.gguf"), "F16");
-  EXPECT_EQ(quantization_of("model-BF16.gguf"), "BF16");
-  EXPECT_EQ(quantization_of("gpt-oss-20b-mxfp4.gguf"), "MXFP4");
-  EXPECT_EQ(quantization_of("x-UD-Q4_K_XL.gguf"), "UD-Q4_K_XL");
-  EXPECT_EQ(quantization_of("x.i1-IQ2_XXS.gguf"), "IQ2_XXS");
-  EXPECT_EQ(quantization_of("x-TQ1_0.gguf"), "TQ1_0");
-  EXPECT_EQ(quantization_of("Q8_0/model-00001-of-00003.gguf"), "Q8_0");
-  EXPECT_EQ(quantization_of("a/Q8_0/x/model.gguf"), "");
-  EXPECT_EQ(quantization_of("model.gguf"), "");
-  EXPECT_EQ(quantization_of("Q-model-7B.gguf"), "");
-}
 
 const auto kRepository = files_of({{"README.md", 1},
                                    {"m-Q2_K.gguf", 20},
@@ -171,19 +154,6 @@ TEST(Selection, TakesSafetensorsWithWhatTheyNeed) {
   EXPECT_EQ(error_of(files_of({{"pytorch_model.bin", 1}})), ErrorCode::kUnsupported);
   EXPECT_EQ(error_of({}), ErrorCode::kUnsupported);
   EXPECT_EQ(error_of(files_of({{"model-00002-of-00002.safetensors", 5}})), ErrorCode::kCorrupt);
-}
-
-TEST(SplitName, IsReadExactly) {
-  const auto split = parse_split_name("a/model-00002-of-00010.gguf");
-  ASSERT_TRUE(split);
-  EXPECT_EQ(split->stem, "a/model");
-  EXPECT_EQ(split->part, 2u);
-  EXPECT_EQ(split->parts, 10u);
-  for (const char* name :
-       {"model.gguf", "-00001-of-00002", "m-00003-of-00002.gguf", "m-00000-of-00002.gguf",
-        "m-0001-of-0002.gguf", "m-00001-of-0000x.gguf", "m-00001_of_00002.gguf", ""}) {
-    EXPECT_FALSE(parse_split_name(name)) << name;
-  }
 }
 
 TEST(Glob, Matches) {

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/model_file_name.h"
 #include "store/adopt_scan.h"
 #include "store/manifest.h"
 
@@ -35,37 +36,15 @@ bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/// Part n of m of "name-00001-of-00003.ext"; m is 0 for a file that stands alone.
-struct PartOf {
-  std::string whole;  // the name without the numbers
-  uint32_t number = 0;
-  uint32_t count = 0;
-};
-
-PartOf part_of(const std::string& filename) {
-  PartOf part{filename, 0, 0};
-  const size_t dot = filename.find_last_of('.');
-  constexpr std::string_view kShape = "-00001-of-00003";
-  if (dot == std::string::npos || dot < kShape.size()) return part;
-  const std::string_view numbers = std::string_view(filename).substr(dot - kShape.size());
-  if (numbers[0] != '-' || numbers.substr(6, 4) != "-of-") return part;
-  uint32_t values[2] = {0, 0};
-  for (const int which : {0, 1}) {
-    for (size_t i = 0; i < 5; ++i) {
-      const char c = numbers[(which == 0 ? 1 : 10) + i];
-      if (c < '0' || c > '9') return part;
-      values[which] = values[which] * 10 + static_cast<uint32_t>(c - '0');
-    }
-  }
-  part.whole = filename.substr(0, dot - kShape.size()) + filename.substr(dot);
-  part.number = values[0];
-  part.count = values[1];
-  return part;
-}
-
 std::string extension_of(const std::string& filename) {
   const size_t dot = filename.find_last_of('.');
   return dot == std::string::npos ? "" : lower(filename.substr(dot + 1));
+}
+
+/// The name that all parts of a whole share; a file's own if it stands alone.
+std::string whole_of(const std::string& filename) {
+  const auto split = parse_split_name(filename);
+  return split ? split->stem + "." + extension_of(filename) : filename;
 }
 
 bool is_projector(const std::string& filename) {
@@ -97,11 +76,11 @@ void set_kind(Artifact& artifact) {
 uint32_t missing_part(const std::vector<Artifact>& artifacts) {
   std::map<std::string, std::vector<bool>> parts;
   for (const Artifact& artifact : artifacts) {
-    const PartOf part = part_of(artifact.filename);
-    if (part.count == 0) continue;
-    std::vector<bool>& seen = parts[part.whole];
-    seen.resize(std::max<size_t>(seen.size(), part.count));
-    if (part.number >= 1 && part.number <= part.count) seen[part.number - 1] = true;
+    const auto split = parse_split_name(artifact.filename);
+    if (!split) continue;
+    std::vector<bool>& seen = parts[split->stem];
+    seen.resize(std::max(seen.size(), split->parts));
+    seen[split->part - 1] = true;
   }
   for (const auto& [whole, seen] : parts) {
     const auto hole = std::find(seen.begin(), seen.end(), false);
@@ -181,37 +160,6 @@ bool is_plain_name(std::string_view name) {
                      [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
-std::string quantization_of_file_name(std::string_view filename) {
-  // The longest first: "Q4_K_M" before "Q4_K".
-  static constexpr std::array<std::string_view, 46> kNames = {
-      "IQ1_S",  "IQ1_M",  "IQ2_XXS", "IQ2_XS",  "IQ2_S",   "IQ2_M",   "IQ3_XXS", "IQ3_XS",
-      "IQ3_S",  "IQ3_M",  "IQ4_NL",  "IQ4_XS",  "Q2_K_XL", "Q2_K_L",  "Q2_K_S",  "Q3_K_XL",
-      "Q3_K_S", "Q3_K_M", "Q3_K_L",  "Q4_K_XL", "Q4_K_S",  "Q4_K_M",  "Q4_K_L",  "Q5_K_XL",
-      "Q5_K_S", "Q5_K_M", "Q5_K_L",  "Q6_K_XL", "Q6_K_L",  "Q8_K_XL", "Q2_K",    "Q3_K",
-      "Q4_K",   "Q5_K",   "Q6_K",    "Q8_K",    "Q4_0",    "Q4_1",    "Q5_0",    "Q5_1",
-      "Q8_0",   "TQ1_0",  "TQ2_0",   "MXFP4",   "BF16",    "F16"};
-  std::string text = upper(base_name(filename));
-  if (const size_t dot = text.find_last_of('.'); dot != std::string::npos) {
-    if (text.substr(dot) == ".GGUF" || text.substr(dot) == ".SAFETENSORS") text.resize(dot);
-  }
-  std::string best;
-  size_t best_end = 0;
-  const auto consider = [&](std::string_view name) {
-    const size_t at = text.rfind(name);
-    if (at == std::string::npos) return;
-    const size_t end = at + name.size();
-    const bool begins = at == 0 || !is_alphanumeric(text[at - 1]);
-    const bool ends = end == text.size() || !(is_alphanumeric(text[end]) || text[end] == '_');
-    if (begins && ends && end > best_end) {
-      best = name;
-      best_end = end;
-    }
-  };
-  for (const std::string_view name : kNames) consider(name);
-  consider("F32");
-  return best;
-}
-
 std::vector<std::string> ForeignScan::list(const std::string& folder) {
   std::vector<std::string> names;
   guarded(folder, [&] {
@@ -261,7 +209,7 @@ void add_models_of_folder(ForeignScan& scan, const std::string& path,
       if (is_projector(artifact.filename)) {
         projectors.push_back(std::move(artifact));
       } else {
-        gguf[part_of(artifact.filename).whole].push_back(std::move(artifact));
+        gguf[whole_of(artifact.filename)].push_back(std::move(artifact));
       }
     } else if (belongs_to_safetensors(artifact.filename)) {
       has_tensors = has_tensors || extension == "safetensors";
@@ -269,10 +217,9 @@ void add_models_of_folder(ForeignScan& scan, const std::string& path,
     }
   }
   std::map<std::string, int> models_of_quantization;
-  for (const auto& [whole, parts] : gguf)
-    ++models_of_quantization[quantization_of_file_name(whole)];
+  for (const auto& [whole, parts] : gguf) ++models_of_quantization[quantization_in_name(whole)];
   for (auto& [whole, parts] : gguf) {
-    std::string quantization = quantization_of_file_name(whole);
+    std::string quantization = quantization_in_name(whole);
     FolderOfModels named = repository;
     // Several models in one folder: the file's own name tells them apart.
     if (models_of_quantization[quantization] > 1 || (quantization.empty() && gguf.size() > 1)) {
@@ -280,7 +227,7 @@ void add_models_of_folder(ForeignScan& scan, const std::string& path,
       quantization.clear();
     }
     parts.insert(parts.end(), projectors.begin(), projectors.end());
-    const std::string told = quantization_of_file_name(whole);
+    const std::string told = quantization_in_name(whole);
     const size_t before = scan.found.models.size();
     scan.guarded(path, [&] { add_model(scan, path, named, quantization, std::move(parts)); });
     if (scan.found.models.size() > before) scan.found.models.back().quantization = told;
@@ -352,16 +299,16 @@ FoundModels scan_models(FileSystem& files, const std::string& path) {
 
 void scan_file(ForeignScan& scan, const std::string& path) {
   const std::string folder = folder_of(path);
-  const PartOf part = part_of(base_name(path));
+  const std::string whole = whole_of(base_name(path));
   FolderOfModels alone;
-  alone.name = part.whole.substr(0, part.whole.find_last_of('.'));
+  alone.name = whole.substr(0, whole.find_last_of('.'));
   alone.origin = {ModelProvider::kFile, "", path, "", ""};
   std::vector<Artifact> artifacts;
-  if (part.count == 0) {
+  if (!parse_split_name(path)) {
     artifacts.push_back(reference_to(scan.files, path, base_name(path), FileOwner::kUser));
   } else {
     for (const std::string& name : scan.list(folder)) {
-      if (part_of(name).whole != part.whole || part_of(name).count == 0) continue;
+      if (!parse_split_name(name) || whole_of(name) != whole) continue;
       artifacts.push_back(reference_to(scan.files, folder + "/" + name, name, FileOwner::kUser));
     }
   }
@@ -370,7 +317,7 @@ void scan_file(ForeignScan& scan, const std::string& path) {
     throw Error(ErrorCode::kUnsupported,
                 "cannot import " + path + ": it is neither .gguf nor .safetensors");
   }
-  const std::string quantization = quantization_of_file_name(part.whole);
+  const std::string quantization = quantization_in_name(whole);
   add_model(scan, path, alone, "", std::move(artifacts));
   if (!scan.found.models.empty()) scan.found.models.back().quantization = quantization;
 }

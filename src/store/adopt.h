@@ -46,7 +46,4 @@ FoundModels scan_models(FileSystem& files, const std::string& path);
 /// HF_HOME, OLLAMA_MODELS, …); only folders that exist.
 std::vector<std::string> foreign_model_folders(FileSystem& files);
 
-/// "Q4_K_M" of "Model-7B-Q4_K_M-00001-of-00002.gguf"; "" where the name tells none.
-std::string quantization_of_file_name(std::string_view filename);
-
 }  // namespace omg

@@ -67,21 +67,6 @@ class AdoptTest : public StoreFixture {
   RealFileSystem disk;
 };
 
-TEST_F(AdoptTest, ReadsQuantizationsOutOfFileNames) {
-  EXPECT_EQ(quantization_of_file_name("Llama-3.2-1B-Instruct-Q4_K_M.gguf"), "Q4_K_M");
-  EXPECT_EQ(quantization_of_file_name("tinyllama.Q4_0.gguf"), "Q4_0");
-  EXPECT_EQ(quantization_of_file_name("qwen2.5-0.5b-instruct-q8_0.gguf"), "Q8_0");
-  EXPECT_EQ(quantization_of_file_name("x/Model-Q2_K_L-00001-of-00002.gguf"), "Q2_K_L");
-  EXPECT_EQ(quantization_of_file_name("model-IQ2_XXS.gguf"), "IQ2_XXS");
-  EXPECT_EQ(quantization_of_file_name("gpt-oss-20b-mxfp4.gguf"), "MXFP4");
-  EXPECT_EQ(quantization_of_file_name("Model-UD-Q4_K_XL.gguf"), "Q4_K_XL");
-  EXPECT_EQ(quantization_of_file_name("model-f16.gguf"), "F16");
-  EXPECT_EQ(quantization_of_file_name("BF16/model-BF16.gguf"), "BF16");
-  EXPECT_EQ(quantization_of_file_name("q4_0-model-q5_1.gguf"), "Q5_1") << "the last counts";
-  EXPECT_EQ(quantization_of_file_name("stories260K.gguf"), "");
-  EXPECT_EQ(quantization_of_file_name("xq4_0.gguf"), "");
-}
-
 TEST_F(AdoptTest, TakesAHuggingFaceCache) {
   const std::string gguf = repository("org--repo-GGUF");
   write_test_file(gguf + "/refs/main", kCommit);

@@ -42,7 +42,7 @@ class TarWriter {
   void add(const std::string& name, File& from, uint64_t size, const Digest& digest,
            const CancellationToken& cancellation) {
     put(tar_header(name, size));
-    if (copy_range(from, 0, size, file_, position_, cancellation) != digest) {
+    if (copy_range(from, 0, size, file_, position_, cancellation).digest != digest) {
       throw Error(ErrorCode::kCorrupt, "cannot export " + name +
                                            ": its bytes are damaged; run 'omg verify', then pull "
                                            "the model again");
@@ -191,14 +191,17 @@ class Bundler {
     auto partial = store_.try_lock_partial(PartialKey("import " + std::to_string(body_.serial())));
     const std::string partial_path = partial->path();
     try {
+      PieceStates pieces;
       {
         const auto to = body_.files.open(partial_path, OpenMode::kCreateNew);
-        if (copy_range(file, entry.offset, entry.size, *to, 0, cancellation_) != digest) {
+        HashedFile copied = copy_range(file, entry.offset, entry.size, *to, 0, cancellation_);
+        pieces = std::move(copied.pieces);
+        if (copied.digest != digest) {
           throw Error(ErrorCode::kCorrupt, path + " is damaged: " + digest.str() +
                                                " has other bytes; copy the bundle again");
         }
       }
-      store_.put_blob(std::move(*partial), digest, entry.size, lease);
+      store_.put_blob(std::move(*partial), digest, entry.size, lease, pieces);
     } catch (...) {
       try {
         body_.files.remove(partial_path);

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/near_names.h"
 #include "store/manifest.h"
 #include "store/store_body.h"
 
@@ -47,43 +48,6 @@ void check_version(FileSystem& files, const StorePaths& paths) {
   throw Error(ErrorCode::kUnsupported,
               "cannot open the models directory " + paths.root() +
                   ": its version is not 1; it was made by a newer ohmygpu, so update this one");
-}
-
-/// Letters that must be put in, taken out or exchanged to make one of the other.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-/// Up to three names that `name` may have been meant for, as "; did you mean a, b?".
-std::string near_names(const std::string& name, const std::vector<StoredModel>& models) {
-  constexpr size_t kMaxCompared = 128;
-  std::vector<std::pair<size_t, std::string>> near;
-  const std::string wanted = StoreName(name).key().substr(0, kMaxCompared);
-  for (const StoredModel& model : models) {
-    const std::string key = model.name.key().substr(0, kMaxCompared);
-    const bool part = key.find(wanted) != std::string::npos;
-    const size_t distance = part ? 0 : edit_distance(wanted, key);
-    if (distance <= std::max<size_t>(2, wanted.size() / 3)) {
-      near.emplace_back(distance, model.name.str());
-    }
-  }
-  std::sort(near.begin(), near.end());
-  std::string text;
-  for (size_t i = 0; i < near.size() && i < 3; ++i) {
-    text += (i == 0 ? "; did you mean " : ", ") + near[i].second;
-  }
-  return near.empty() ? "" : text + "?";
 }
 
 std::optional<std::string> reference_problem(FileSystem& files, const FileReference& reference) {
@@ -201,8 +165,8 @@ Store Store::open(const StoreOptions& options) {
   const StorePaths& paths = body->paths;
   make_folders(files, paths.root());
   for (const std::string& folder :
-       {paths.blobs(), paths.manifests(), paths.partials(), paths.linked(), paths.views(),
-        paths.quarantine(), paths.temporaries()}) {
+       {paths.blobs(), paths.pieces(), paths.manifests(), paths.partials(), paths.linked(),
+        paths.views(), paths.quarantine(), paths.temporaries()}) {
     make_folders(files, folder);
   }
   // Temporary files are only made under the lock: who gets it sees those of the dead alone. Who
@@ -246,8 +210,10 @@ std::optional<StoredModel> Store::find(const StoreName& name) const {
 
 StoredModel Store::require(const StoreName& name) const {
   if (auto model = find(name)) return std::move(*model);
+  std::vector<std::string> names;
+  for (const StoredModel& model : body_->read_manifests().models) names.push_back(model.name.str());
   throw Error(ErrorCode::kNotFound, "model '" + name.str() + "' is not here" +
-                                        near_names(name.str(), body_->read_manifests().models));
+                                        did_you_mean(near_names(name.str(), names)));
 }
 
 void Store::publish(StoredModel model) {
@@ -301,12 +267,14 @@ std::vector<StoreProblem> Store::missing(const StoredModel& model) const {
     const auto info = body_->files.info(path);
     if (!info || !info->is_file()) {
       problems.push_back({path, "the bytes of its file " + artifact.filename + " (" +
-                                    artifact.digest->str() + ") are not here; pull it again"});
+                                    artifact.digest->str() +
+                                    ") are not here; 'omg verify --repair' brings "
+                                    "them back"});
     } else if (info->size != artifact.size) {
       problems.push_back({path, "its file " + artifact.filename + " has " +
                                     std::to_string(info->size) + " bytes instead of " +
                                     std::to_string(artifact.size) +
-                                    "; run 'omg verify', then pull it again"});
+                                    "; 'omg verify --repair' mends it"});
     }
   }
   return problems;

@@ -5,12 +5,13 @@
 //   blobs/sha256-<hex>      whole files, named by their digest, equal bytes once
 //   manifests/<key>.json    one model each, readable by people; names: StoreName::key()
 //   partial/…               downloads under way, kept over restarts
+//   pieces/sha256-<hex>     where a damaged blob is damaged: piece_states.h
 //   linked/ views/ quarantine/ temp/ state.db version lock
 //
 // How a pull uses it:
 //
 //   Lease lease;                                      // nothing named here is collected
-//   store.check_space(bytes);
+//   store.check_space(sum of bytes_to_come() of what is missing);
 //   for each file:
 //     if (digest) if (auto found = store.locate(*digest, lease)) { artifact = *found; continue; }
 //     auto partial = store.try_lock_partial(key);      // nothing: another pull has it; wait, again
@@ -40,6 +41,7 @@
 #include "base/cancellation.h"
 #include "base/digest.h"
 #include "base/file_system.h"
+#include "base/piece_states.h"
 #include "store/stored_model.h"
 
 namespace omg {
@@ -162,6 +164,10 @@ struct VerifyReport {
     std::string why;
     std::vector<std::string> models;  // names that need the file
     bool quarantined = false;         // a blob of ours: a pull fetches it anew
+    /// Of a blob of ours, also one that is not there.
+    std::optional<Digest> digest = {};
+    /// Of a quarantined blob: where it is damaged; empty if that is not known.
+    std::vector<FileRange> damaged = {};
   };
   std::vector<Bad> bad;
   uint64_t files = 0;
@@ -247,8 +253,9 @@ class Store {
   std::optional<Partial> try_lock_partial(const PartialKey& key);
   /// Makes the finished partial file a blob and removes what belonged to it. `digest` is what the
   /// caller has computed; only the size is checked (Error(kCorrupt)). If the blob is there already
-  /// the partial is dropped.
-  void put_blob(Partial partial, const Digest& digest, uint64_t size, Lease& lease);
+  /// the partial is dropped. With `pieces`, a later verify() can tell where it is damaged.
+  void put_blob(Partial partial, const Digest& digest, uint64_t size, Lease& lease,
+                const PieceStates& pieces = {});
   /// Small bytes (configs, templates) as a blob.
   Digest put_bytes(std::string_view bytes, Lease& lease);
   /// A file on this machine by copy, reflink or hard link; hashes it (a reflink's and a link's
@@ -257,7 +264,11 @@ class Store {
                     const CancellationToken& cancellation = {});
   /// A reference to a file on this machine as it is now: nothing is read, the digest stays unknown.
   Artifact refer_to_file(const std::string& path, FileOwner owner) const;
-  /// Error(kOutOfMemory), with both numbers, unless the disk has `bytes` free and 64 MiB more.
+  /// What a download of `size` bytes will still take of the disk: less what an earlier try left of
+  /// it, and nothing where another brings it already.
+  uint64_t bytes_to_come(const PartialKey& key, uint64_t size) const;
+  /// Error(kOutOfMemory), with the numbers, unless the disk has `bytes` free and 64 MiB more,
+  /// beside what downloads under way will still take.
   void check_space(uint64_t bytes) const;
 
   // Care.
@@ -268,6 +279,9 @@ class Store {
   /// Reads and hashes the files of all models. Bad blobs go to quarantine/, so that the next pull
   /// of a model that needs one fetches it; foreign files are only reported.
   VerifyReport verify(const VerifyOptions& options = {});
+  /// Makes the quarantined blob the partial file of its digest, to be mended there. Nothing where
+  /// there is none, or where a download of the same bytes was begun already.
+  std::optional<Partial> take_from_quarantine(const Digest& digest);
   /// One tar file with these models and all their bytes, at `path` (replaced if there).
   void export_bundle(const std::vector<StoreName>& names, const std::string& path,
                      const CancellationToken& cancellation = {});

@@ -6,10 +6,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/cancellation.h"
+#include "base/piece_states.h"
 #include "store/store.h"
 #include "store/store_paths.h"
 #include "store/store_state.h"
@@ -45,6 +47,13 @@ struct Store::Body {
   void remove_partial_files(const PartialKey& key);
   /// Shared lock on a blob or linked file, kept in the lease. False if there is no such file.
   bool protect(const std::string& path, Lease& lease);
+  /// Whether somebody holds the lock, in this process or another.
+  bool is_locked(const std::string& path);
+  /// What the downloads under way will still take of the disk.
+  uint64_t promised_bytes();
+  /// Keeps the states of a blob's pieces, and gives those that are kept.
+  void keep_pieces(const Digest& digest, const PieceStates& pieces);
+  std::optional<PieceStates> read_pieces(const Digest& digest, uint64_t size);
   /// Moves the finished file at `from` (on the same disk) to `to`; it is leased from before it has
   /// its new name, and durable when this returns.
   void move_in(const std::string& from, const std::string& to, Lease& lease);
@@ -53,18 +62,21 @@ struct Store::Body {
   std::unique_ptr<StoreState> opened_state;
 };
 
-/// Digest and number of a file's bytes, in pieces of 4 MiB. `step` is told the bytes of each piece.
 struct HashedFile {
   Digest digest;
   uint64_t bytes;
+  PieceStates pieces;
 };
-HashedFile hash_file(File& file, const CancellationToken& cancellation,
-                     const std::function<void(uint64_t)>& step = {});
+/// Hashes a file in steps of 4 MiB.
+HashedFile hash_file(File& file, const CancellationToken& cancellation);
+/// Reads a file from its begin to its end, in steps of 4 MiB.
+void read_file_in_steps(File& file, const CancellationToken& cancellation,
+                        const std::function<void(std::span<const std::byte>)>& step);
 
-/// Copies `size` bytes from `offset` of one file to `to_offset` of another, and returns their
-/// digest. Error(kCorrupt) if the file ends before.
-Digest copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t to_offset,
-                  const CancellationToken& cancellation);
+/// Copies `size` bytes from `offset` of one file to `to_offset` of another, and hashes them.
+/// Error(kCorrupt) if the file ends before.
+HashedFile copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t to_offset,
+                      const CancellationToken& cancellation);
 
 /// The message of a reference that does not match its file any more.
 std::string changed_reference_message(const FileReference& reference,

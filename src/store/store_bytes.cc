@@ -10,7 +10,7 @@
 namespace omg {
 namespace {
 
-constexpr size_t kPieceBytes = 4u << 20;
+constexpr size_t kStepBytes = 4u << 20;
 constexpr uint64_t kSpaceMargin = 64u << 20;
 
 std::string absolute_path(const std::string& path) {
@@ -19,10 +19,10 @@ std::string absolute_path(const std::string& path) {
 
 }  // namespace
 
-Digest copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t to_offset,
-                  const CancellationToken& cancellation) {
-  std::vector<std::byte> piece(std::min<uint64_t>(kPieceBytes, size));
-  Sha256 hasher;
+HashedFile copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t to_offset,
+                      const CancellationToken& cancellation) {
+  std::vector<std::byte> piece(std::min<uint64_t>(kStepBytes, size));
+  PieceHasher hasher;
   uint64_t done = 0;
   while (done < size) {
     cancellation.throw_if_cancelled();
@@ -34,23 +34,29 @@ Digest copy_range(File& from, uint64_t offset, uint64_t size, File& to, uint64_t
     to.write_at(to_offset + done, wanted);
     done += wanted.size();
   }
-  return hasher.digest();
+  return {hasher.digest(), size, hasher.states()};
 }
 
-HashedFile hash_file(File& file, const CancellationToken& cancellation,
-                     const std::function<void(uint64_t)>& step) {
-  std::vector<std::byte> piece(kPieceBytes);
-  Sha256 hasher;
-  uint64_t done = 0;
-  for (;;) {
+void read_file_in_steps(File& file, const CancellationToken& cancellation,
+                        const std::function<void(std::span<const std::byte>)>& step) {
+  std::vector<std::byte> piece(kStepBytes);
+  for (uint64_t done = 0;;) {
     cancellation.throw_if_cancelled();
     const size_t size = file.read_at(done, piece);
-    if (size == 0) break;
-    hasher.update(std::span(piece).first(size));
+    if (size == 0) return;
+    step(std::span(piece).first(size));
     done += size;
-    if (step) step(size);
   }
-  return {hasher.digest(), done};
+}
+
+HashedFile hash_file(File& file, const CancellationToken& cancellation) {
+  PieceHasher hasher;
+  uint64_t bytes = 0;
+  read_file_in_steps(file, cancellation, [&](std::span<const std::byte> step) {
+    hasher.update(step);
+    bytes += step.size();
+  });
+  return {hasher.digest(), bytes, hasher.states()};
 }
 
 std::string human_bytes(uint64_t bytes) {
@@ -120,6 +126,40 @@ void Store::Body::remove_partial_files(const PartialKey& key) {
   files.sync_folder(paths.partials());
 }
 
+void Store::Body::keep_pieces(const Digest& digest, const PieceStates& pieces) {
+  if (pieces.empty()) return;
+  const auto lock = write_lock();
+  write_file_atomically(files, paths.temporary(serial()), paths.pieces(digest),
+                        piece_states_to_bytes(pieces));
+}
+
+std::optional<PieceStates> Store::Body::read_pieces(const Digest& digest, uint64_t size) {
+  const std::string path = paths.pieces(digest);
+  const auto info = files.info(path);
+  if (!info || !info->is_file() || info->size != piece_states_size(size)) return std::nullopt;
+  return piece_states_from_bytes(read_file(files, path, info->size), size);
+}
+
+bool Store::Body::is_locked(const std::string& path) {
+  if (!files.info(path)) return false;
+  // Held for a moment: whoever tries to take it just then tries again.
+  return !files.lock(path, LockMode::kShared, LockWait::kNo, LockMissing::kRefuse) &&
+         files.info(path);
+}
+
+uint64_t Store::Body::promised_bytes() {
+  // A download gives its sparse file the whole size at once.
+  uint64_t sum = 0;
+  for (const std::string& name : files.list(paths.partials())) {
+    const std::string path = paths.partials() + "/" + name;
+    if (name.find('.') != std::string::npos) continue;  // a map or a lock
+    const auto info = files.info(path);
+    if (!info || !is_locked(path + std::string(StorePaths::kLockSuffix))) continue;
+    sum += std::min(info->size - std::min(info->size, info->allocated), UINT64_MAX / 4 - sum);
+  }
+  return sum;
+}
+
 // Partial.
 
 Partial::~Partial() {
@@ -179,7 +219,8 @@ std::optional<Partial> Store::try_lock_partial(const PartialKey& key) {
   return Partial(key, body_->paths.partial(key), body_->files, std::move(lock));
 }
 
-void Store::put_blob(Partial partial, const Digest& digest, uint64_t size, Lease& lease) {
+void Store::put_blob(Partial partial, const Digest& digest, uint64_t size, Lease& lease,
+                     const PieceStates& pieces) {
   const std::string path = body_->paths.blob(digest);
   if (!body_->protect(path, lease)) {
     const auto info = body_->files.info(partial.path());
@@ -189,6 +230,7 @@ void Store::put_blob(Partial partial, const Digest& digest, uint64_t size, Lease
                                            " bytes instead of " + std::to_string(size) +
                                            "; pull it again");
     }
+    body_->keep_pieces(digest, pieces);
     body_->move_in(partial.path(), path, lease);
   }
   body_->remove_partial_files(partial.key());
@@ -234,18 +276,18 @@ Artifact Store::put_file(const std::string& path, ImportMode mode, Lease& lease,
                                               "by reference or with --copy");
   };
   try {
-    std::optional<Digest> digest;
+    std::optional<HashedFile> hashed;
     if (mode == ImportMode::kCopy) {
       check_space(original.size);
       const auto from = files.open(real, OpenMode::kRead);
       const auto to = files.open(partial->path(), OpenMode::kCreateNew);
-      digest = copy_range(*from, 0, original.size, *to, 0, cancellation);
+      hashed = copy_range(*from, 0, original.size, *to, 0, cancellation);
     } else {
       const bool link = mode == ImportMode::kHardLink;
       if (link ? !files.hard_link(real, partial->path()) : !files.reflink(real, partial->path())) {
         throw cannot(link ? "hard-link" : "reflink");
       }
-      digest = hash_file(*files.open(partial->path(), OpenMode::kRead), cancellation).digest;
+      hashed = hash_file(*files.open(partial->path(), OpenMode::kRead), cancellation);
     }
     const auto now = files.info(real);
     if (!now || !original.reference->matches(*now)) {
@@ -253,14 +295,14 @@ Artifact Store::put_file(const std::string& path, ImportMode mode, Lease& lease,
                   "cannot import " + path + ": it changed meanwhile; try again when it is whole");
     }
     Artifact artifact = original;
-    artifact.digest = digest;
+    artifact.digest = hashed->digest;
     if (mode == ImportMode::kHardLink) {
-      artifact.reference->path = body_->paths.linked(*digest, body_->serial());
+      artifact.reference->path = body_->paths.linked(hashed->digest, body_->serial());
       body_->move_in(partial->path(), artifact.reference->path, lease);
       body_->remove_partial_files(partial->key());
     } else {
       artifact.reference.reset();
-      put_blob(std::move(*partial), *digest, original.size, lease);
+      put_blob(std::move(*partial), hashed->digest, original.size, lease, hashed->pieces);
     }
     return artifact;
   } catch (...) {
@@ -272,12 +314,22 @@ Artifact Store::put_file(const std::string& path, ImportMode mode, Lease& lease,
   }
 }
 
+uint64_t Store::bytes_to_come(const PartialKey& key, uint64_t size) const {
+  if (body_->is_locked(body_->paths.partial_lock(key))) return 0;
+  const auto info = body_->files.info(body_->paths.partial(key));
+  return info ? size - std::min(size, info->allocated) : size;
+}
+
 void Store::check_space(uint64_t bytes) const {
   const uint64_t free = body_->files.free_bytes(body_->paths.root());
-  if (free >= kSpaceMargin && bytes <= free - kSpaceMargin) return;
+  const uint64_t promised = body_->promised_bytes();
+  const uint64_t reserved = promised + kSpaceMargin;
+  if (free >= reserved && bytes <= free - reserved) return;
+  const std::string downloads =
+      promised == 0 ? "" : ", of which downloads under way need " + human_bytes(promised);
   throw Error(ErrorCode::kOutOfMemory,
               "not enough disk space: " + human_bytes(bytes) + " are needed and " +
-                  human_bytes(free) + " are free at " + body_->paths.root() +
+                  human_bytes(free) + " are free at " + body_->paths.root() + downloads +
                   "; free some with 'omg rm' and 'omg gc', or set OMG_MODELS to another disk");
 }
 

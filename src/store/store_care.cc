@@ -31,6 +31,7 @@ class Collector {
   GcReport collect() {
     collect_leased(paths_.blobs());
     collect_leased(paths_.linked());
+    collect_pieces();
     collect_all(paths_.quarantine());
     collect_all(paths_.temporaries());
     collect_partials();
@@ -63,6 +64,12 @@ class Collector {
       removed = true;
     }
     if (removed && !options_.dry_run) files_.sync_folder(folder);
+  }
+
+  void collect_pieces() {
+    for (const std::string& name : files_.list(paths_.pieces())) {
+      if (!files_.info(paths_.blobs() + "/" + name)) remove(paths_.pieces() + "/" + name);
+    }
   }
 
   void collect_all(const std::string& folder) {
@@ -158,6 +165,16 @@ struct Target {
   std::vector<std::string> models;
 };
 
+/// "1.0 MB at 3.1 MB and 1.0 MB at 9.4 MB", the first three.
+std::string human_ranges(const std::vector<FileRange>& ranges) {
+  std::string text;
+  for (size_t i = 0; i < ranges.size() && i < 3; ++i) {
+    text += (i == 0 ? "" : ", ") + human_bytes(ranges[i].end - ranges[i].begin) + " at " +
+            human_bytes(ranges[i].begin);
+  }
+  return text + (ranges.size() > 3 ? " and more" : "");
+}
+
 std::vector<Target> targets_of(const StorePaths& paths, const std::vector<StoredModel>& models) {
   std::map<std::string, Target> targets;
   for (const StoredModel& model : models) {
@@ -207,7 +224,7 @@ class StoreVerifier {
       }
     } else {
       for (const StoreProblem& problem : manifests.problems) {
-        report_.bad.push_back({problem.path, problem.message, {}, false});
+        report_.bad.push_back({problem.path, problem.message, {}, false, {}, {}});
       }
     }
     std::vector<Target> targets = targets_of(body_.paths, manifests.models);
@@ -237,26 +254,67 @@ class StoreVerifier {
     if (target.reference && !(info && target.reference->matches(*info))) {
       return bad(target, changed_reference_message(*target.reference, info));
     }
-    if (!info) return bad(target, "its bytes are not here; pull the model again");
+    if (!info) return missing(target);
     Lease lease;
     if (target.path.starts_with(body_.paths.root() + "/")) body_.protect(target.path, lease);
-    std::optional<HashedFile> hashed;
+    std::optional<Hashed> hashed;
     std::string why;
     for (int attempt = 0; attempt < 2 && !hashed; ++attempt) {
       try {  // a read that fails once alone is no reason to give up good bytes
-        const auto file = body_.files.open(target.path, OpenMode::kRead);
-        hashed = hash_file(*file, options_.cancellation, [&](uint64_t bytes) { tell(bytes); });
+        hashed = hash(target);
       } catch (const Error& error) {
         if (error.code() == ErrorCode::kCancelled) throw;
         why = error.what();
       }
     }
-    if (!hashed) return quarantine_or_tell(target, why);
+    if (!hashed) return quarantine_or_tell(target, why, {});
     if (target.digest && hashed->digest != *target.digest) {
-      return quarantine_or_tell(target, "its bytes have the digest " + hashed->digest.str() +
-                                            " instead of " + target.digest->str());
+      why = "its bytes have the digest " + hashed->digest.str() + " instead of " +
+            target.digest->str();
+      if (!hashed->damaged.empty()) why += "; " + human_ranges(hashed->damaged) + " are damaged";
+      return quarantine_or_tell(target, why, std::move(hashed->damaged));
     }
     if (!target.digest) learn(target, hashed->digest);
+  }
+
+  /// An earlier run may have put it aside.
+  void missing(const Target& target) {
+    const std::string aside = body_.paths.quarantined(*target.digest);
+    const bool is_aside = body_.files.info(aside).has_value();
+    bad(target, is_aside ? "its bytes are damaged and were put aside" : "its bytes are not here",
+        is_aside, is_aside ? damage_of(aside, target) : std::vector<FileRange>());
+  }
+
+  /// Empty where no states of pieces are kept.
+  std::vector<FileRange> damage_of(const std::string& path, const Target& target) {
+    const auto info = body_.files.info(path);
+    if (!target.digest || target.reference || !info || info->size != target.size) return {};
+    auto pieces = body_.read_pieces(*target.digest, target.size);
+    if (!pieces) return {};
+    PieceChecker checker(std::move(*pieces), *target.digest);
+    const auto file = body_.files.open(path, OpenMode::kRead);
+    read_file_in_steps(*file, options_.cancellation,
+                       [&](std::span<const std::byte> step) { checker.update(step); });
+    return checker.finish();
+  }
+
+  struct Hashed {
+    Digest digest;
+    std::vector<FileRange> damaged;  // empty also where no states of pieces are kept
+  };
+  Hashed hash(const Target& target) {
+    const auto file = body_.files.open(target.path, OpenMode::kRead);
+    Sha256 hasher;
+    read_file_in_steps(*file, options_.cancellation, [&](std::span<const std::byte> step) {
+      hasher.update(step);
+      tell(step.size());
+    });
+    Hashed hashed{hasher.digest(), {}};
+    // Damaged files are few, so these are read twice, and not all compared piece by piece.
+    if (target.digest && hashed.digest != *target.digest) {
+      hashed.damaged = damage_of(target.path, target);
+    }
+    return hashed;
   }
 
   void tell(uint64_t bytes) {
@@ -264,17 +322,21 @@ class StoreVerifier {
     if (options_.progress) options_.progress(report_.bytes, std::max(total_, report_.bytes));
   }
 
-  void bad(const Target& target, const std::string& why, bool quarantined = false) {
-    report_.bad.push_back({target.path, why, target.models, quarantined});
+  void bad(const Target& target, const std::string& why, bool quarantined = false,
+           std::vector<FileRange> damaged = {}) {
+    const auto digest = target.reference ? std::nullopt : target.digest;
+    report_.bad.push_back(
+        {target.path, why, target.models, quarantined, digest, std::move(damaged)});
   }
 
-  void quarantine_or_tell(const Target& target, const std::string& why) {
+  void quarantine_or_tell(const Target& target, const std::string& why,
+                          std::vector<FileRange> damaged) {
     if (target.reference) return bad(target, why);
     const auto lock = body_.write_lock();
     body_.files.rename(target.path, body_.paths.quarantined(*target.digest));
     body_.files.sync_folder(body_.paths.blobs());
     body_.files.sync_folder(body_.paths.quarantine());
-    bad(target, why, true);
+    bad(target, why, true, std::move(damaged));
   }
 
   /// Writes a reference's digest, now that it is known, into the manifests that have it.
@@ -306,6 +368,18 @@ class StoreVerifier {
 
 VerifyReport Store::verify(const VerifyOptions& options) {
   return StoreVerifier(*body_, options).run();
+}
+
+std::optional<Partial> Store::take_from_quarantine(const Digest& digest) {
+  auto partial = try_lock_partial(PartialKey(digest));
+  if (!partial || body_->files.info(partial->path())) return std::nullopt;
+  const auto lock = body_->write_lock();
+  const std::string path = body_->paths.quarantined(digest);
+  if (!body_->files.info(path)) return std::nullopt;
+  body_->files.rename(path, partial->path());
+  body_->files.sync_folder(body_->paths.partials());
+  body_->files.sync_folder(body_->paths.quarantine());
+  return partial;
 }
 
 }  // namespace omg

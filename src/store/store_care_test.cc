@@ -167,6 +167,42 @@ TEST_F(StoreVerifyTest, QuarantinesBadBlobsSoThatAPullRepairsThem) {
   EXPECT_TRUE(names_in("quarantine").empty());
 }
 
+TEST_F(StoreVerifyTest, TellsWhereABlobIsDamaged) {
+  Store store = open();
+  std::string bytes(3 * kPieceBytes + 5, 'x');
+  write_test_file(outside() + "/file", bytes);
+  Lease lease;
+  StoredModel model(StoreName("m"));
+  model.artifacts = {store.put_file(outside() + "/file", ImportMode::kCopy, lease)};
+  store.publish(model);
+  EXPECT_TRUE(store.verify().bad.empty());
+  const Digest digest = *model.artifacts[0].digest;
+  bytes[kPieceBytes + 7] = 'y';
+  write_test_file(store.blob_path(digest), bytes);
+  lease = Lease();
+  const std::vector<FileRange> damaged = {{kPieceBytes, 2 * kPieceBytes}};
+  VerifyReport report = store.verify();
+  ASSERT_EQ(report.bad.size(), 1u);
+  EXPECT_TRUE(report.bad[0].quarantined);
+  EXPECT_EQ(report.bad[0].digest, digest);
+  EXPECT_EQ(report.bad[0].damaged, damaged);
+  // A second look knows it still, until it is taken to be mended.
+  report = store.verify();
+  ASSERT_EQ(report.bad.size(), 1u);
+  EXPECT_EQ(report.bad[0].damaged, damaged);
+  auto partial = store.take_from_quarantine(digest);
+  ASSERT_TRUE(partial);
+  EXPECT_EQ(testing::read_test_file(partial->path()), bytes);
+  EXPECT_FALSE(store.take_from_quarantine(digest));
+  EXPECT_TRUE(names_in("quarantine").empty());
+  partial.reset();
+  EXPECT_FALSE(store.take_from_quarantine(digest)) << "a download of it was begun";
+  store.remove(StoreName("m"));
+  store.gc(kAll);
+  EXPECT_TRUE(names_in("pieces").empty());
+  EXPECT_TRUE(names_in("partial").empty());
+}
+
 TEST_F(StoreVerifyTest, LearnsTheDigestsOfReferencesAndWatchesThem) {
   Store store = open();
   const std::string path = outside() + "/mine";

@@ -62,6 +62,7 @@ bool has(Store& store, const std::string& name, const std::vector<std::string>& 
 }
 
 const std::string kBytes(5000, 'b');
+const std::string kPieces(kPieceBytes + 1, 'p');  // large enough to have states of pieces
 
 void prepare_nothing(World&, Store&) {}
 
@@ -129,6 +130,20 @@ std::vector<Operation> operations() {
        },
        [](World&, Store& store) { store.gc({.keep_partials = std::chrono::seconds(0)}); },
        [](World&, Store& store) { return !store.has_blob(sha256(kBytes)); }},
+      {"import of pieces",
+       [](World& world, Store&) { write_test_file(world.outside("f"), kPieces); },
+       import_as(ImportMode::kCopy),
+       [](World&, Store& store) { return has(store, "file", {kPieces}); }},
+      {"take from quarantine",
+       [](World& world, Store& store) {
+         publish_files(store, "bad", {{"a", "good"}}, world.disk);
+         const auto file = world.disk.open(store.blob_path(sha256("good")), OpenMode::kReadWrite);
+         file->write_at(0, std::as_bytes(std::span("evil", 4)));
+         file->sync();
+         store.verify();
+       },
+       [](World&, Store& store) { store.take_from_quarantine(sha256("good")); },
+       [](World&, Store& store) { return !store.has_blob(sha256("good")); }},
       {"verify",
        [](World& world, Store& store) {
          write_test_file(world.outside("f"), kBytes);
@@ -293,7 +308,8 @@ TEST_P(StoreFaultTest, SurvivesAFailureAtEveryCall) {
               static_cast<unsigned long long>(runs));
 }
 
-INSTANTIATE_TEST_SUITE_P(Operations, StoreFaultTest, ::testing::Range<size_t>(0, 14));
+INSTANTIATE_TEST_SUITE_P(Operations, StoreFaultTest,
+                         ::testing::Range<size_t>(0, operations().size()));
 
 }  // namespace
 }  // namespace omg

@@ -23,6 +23,7 @@ class StorePaths {
   std::string state() const { return root_ + "/state.db"; }
 
   std::string blobs() const { return root_ + "/blobs"; }
+  std::string pieces() const { return root_ + "/pieces"; }
   std::string manifests() const { return root_ + "/manifests"; }
   std::string partials() const { return root_ + "/partial"; }
   std::string linked() const { return root_ + "/linked"; }
@@ -31,6 +32,7 @@ class StorePaths {
   std::string temporaries() const { return root_ + "/temp"; }
 
   std::string blob(const Digest& digest) const { return blobs() + "/" + digest.file_name(); }
+  std::string pieces(const Digest& digest) const { return pieces() + "/" + digest.file_name(); }
   std::string quarantined(const Digest& digest) const {
     return quarantine() + "/" + digest.file_name();
   }

@@ -282,6 +282,28 @@ TEST_F(StoreTest, ChecksTheSpace) {
   EXPECT_NE(message.find("5.0 PB are needed"), std::string::npos) << message;
 }
 
+TEST_F(StoreTest, CountsWhatDownloadsUnderWayWillTake) {
+  Store store = open();
+  RealFileSystem files;
+  const uint64_t free = files.free_bytes(store.folder());
+  const PartialKey key("a download");
+  EXPECT_EQ(store.bytes_to_come(key, 1000), 1000u);
+  auto partial = store.try_lock_partial(key);
+  const auto file = files.open(partial->path(), OpenMode::kCreateNew);
+  file->resize(free);  // sparse: takes nothing yet
+  EXPECT_EQ(store.bytes_to_come(key, free), 0u) << "another brings it already";
+  EXPECT_EQ(code_of([&] { store.check_space(1); }), ErrorCode::kOutOfMemory);
+  EXPECT_NE(message_of([&] { store.check_space(1); }).find("downloads under way"),
+            std::string::npos);
+  const std::vector<std::byte> bytes(1 << 20, std::byte{1});
+  file->write_at(0, bytes);
+  file->sync();
+  partial.reset();  // its process ends, its bytes stay
+  EXPECT_NO_THROW(store.check_space(1));
+  EXPECT_LE(store.bytes_to_come(key, 3u << 20), 2u << 20);
+  EXPECT_GE(store.bytes_to_come(key, 3u << 20), 1u << 20);
+}
+
 TEST_F(StoreTest, ReadersSeeWholeModelsBesideWriters) {
   Store store = open();
   publish(store, "m", {{"a", "0"}});

@@ -98,6 +98,44 @@ class PullTest(unittest.TestCase):
         self.assertEqual(names, ["org/tiny-GGUF:Q4_K_M", "org/tiny-GGUF:Q8_0"])
         self.assertIn("all right", self.ok("verify"))
 
+    def test_verify_repairs_the_damaged_pieces_alone(self):
+        self.ok("pull", "org/tiny-GGUF:Q8_0")
+        self.ok("cp", "org/tiny-GGUF:Q8_0", "copy")
+        (blob,) = (self.folder / "models" / "blobs").iterdir()
+        size = blob.stat().st_size
+        self.assertGreater(size, 5 << 18)
+        with open(blob, "r+b") as file:
+            file.seek(1 << 20)
+            byte = file.read(1)[0]
+            file.seek(1 << 20)
+            file.write(bytes([byte ^ 1]))
+        self.post("reset", {})
+        done = omg("verify", "--json", env=self.env)
+        self.assertEqual(done.returncode, 1)
+        (bad,) = json.loads(done.stdout)["bad"]
+        self.assertEqual(bad["models"], ["copy", "org/tiny-GGUF:Q8_0"])
+        self.assertEqual(bad["damaged"], [{"begin": 1 << 20, "end": size}])
+        self.assertEqual(self.served("org"), 0)
+        self.assertIn("verify", self.fails(1, "generate", "copy", "Once"))
+        report = omg_json("verify", "--repair", "--json", env=self.env)
+        (item,) = report["repaired"]
+        self.assertEqual(item["problem"], "")
+        self.assertEqual(item["fetched_bytes"], size - (1 << 20))
+        self.assertLess(self.served("Q8_0.gguf"), size)
+        self.assertEqual(blob.read_bytes(), made_model(kind="Q8_0").read_bytes())
+        self.assertIn("all right", self.ok("verify"))
+        self.ok("generate", "copy", "Once", "--max-tokens", 2)
+        # What is gone altogether comes back whole; what has no source is told.
+        blob.unlink()
+        self.assertIn("repaired", self.ok("verify", "copy", "--repair"))
+        self.assertEqual(blob.stat().st_size, size)
+
+    def test_verify_says_what_it_cannot_repair(self):
+        self.ok("import", made_model(), "--name", "mine", "--copy")
+        (blob,) = (self.folder / "models" / "blobs").iterdir()
+        blob.unlink()
+        self.assertIn("could not be repaired", self.fails(1, "verify", "--repair"))
+
     def test_run_brings_what_is_missing(self):
         expected = self.ok("run", made_model(), "Hi", "--max-tokens", 5, "--temperature", 0)
         answer = self.ok("run", "org/tiny-GGUF:Q4_K_M", "Hi", "--max-tokens", 5, "--temperature",

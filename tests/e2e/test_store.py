@@ -66,6 +66,24 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("own.gguf", done.stderr.decode())
 
+    def test_cache_max_deletes_what_was_not_used_for_longest(self):
+        other = self.folder / "other.gguf"
+        shutil.copy(made_model(kind="Q8_0"), other)
+        self.ok("import", self.model, "--name", "used", "--copy")
+        self.ok("import", other, "--name", "unused", "--copy")
+        self.ok("cp", "used", "also")
+        time.sleep(1.1)  # uses are counted in seconds
+        self.ok("generate", "used", "Once", "--max-tokens", 2)
+        room = self.model.stat().st_size
+        done = omg("cache", "max", room, env=self.env)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(sorted(self.names()), ["also", "unused", "used"])
+        self.ok("cache", "max", room, "--yes")
+        self.assertNotIn("unused", self.names())
+        self.assertIn("used", self.names())
+        self.assertEqual(self.store_bytes(), room)
+        self.assertIn("nothing to delete", omg("cache", "max", room, env=self.env).stderr.decode())
+
     def test_copy_and_remove(self):
         self.ok("import", self.model, "--name", "mine", "--copy")
         self.assertEqual(self.store_bytes(), self.model.stat().st_size)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
+#include "clients/cli/hub_parts.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/open_store.h"
 #include "clients/cli/progress_bar.h"
@@ -61,15 +62,18 @@ Usage usage_of(const StoreListing& listing) {
 class CacheCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    app.add_option("ACTION", action_, "list, stats, clear, delete, preload or evict")->required();
-    app.add_option("NAME", names_, "Models, for delete, preload and evict");
-    app.add_flag("-y,--yes", yes_, "Do not ask, for clear");
+    app.add_option("ACTION", action_, "list, stats, clear, delete, max, preload or evict")
+        ->required();
+    app.add_option("NAME", names_, "Models, for delete, preload and evict; a size, for max");
+    app.add_flag("-y,--yes", yes_, "Do it, for clear and max");
     app.add_flag("--json", json_, "Print JSON");
     app.footer(
         "  list              models by size\n"
         "  stats             what they take on the disk\n"
         "  clear             delete all models\n"
         "  delete NAME...    delete these ('omg rm')\n"
+        "  max SIZE          delete models until the rest takes at most that, such as 50G: those\n"
+        "                    first that were not used for longest\n"
         "  preload NAME...   read them into memory, so that they load at once\n"
         "  evict NAME...     let the system use that memory for something else");
   }
@@ -79,6 +83,7 @@ class CacheCommand : public Command {
     if (action_ == "stats") return stats(terminal);
     if (action_ == "clear") return clear(terminal);
     if (action_ == "delete") return remove(names_, terminal);
+    if (action_ == "max") return shrink(terminal);
     if (action_ == "preload") return for_files(terminal, preload);
     if (action_ == "evict") return for_files(terminal, evict);
     throw Error(ErrorCode::kUsage,
@@ -161,6 +166,35 @@ class CacheCommand : public Command {
       terminal.note(fmt::format("deleted '{}'", printable(found.str())));
     }
     terminal.note(format_bytes(store.gc().freed_bytes) + " freed");
+  }
+
+  /// Files of other tools do not count: deleting a model that refers to them frees nothing.
+  void shrink(Terminal& terminal) const {
+    if (names_.size() != 1) {
+      throw Error(ErrorCode::kUsage, "'omg cache max' needs a size, such as 50G");
+    }
+    const uint64_t most = parse_bytes(names_.front(), "omg cache max");
+    StoreListing listing = open_store().list();
+    const auto last_needed = [](const ListedModel& listed) {
+      return std::max(listed.last_used.value_or(0), listed.model.installed_at);
+    };
+    std::stable_sort(listing.models.begin(), listing.models.end(),
+                     [&](const ListedModel& a, const ListedModel& b) {
+                       return last_needed(a) > last_needed(b);
+                     });
+    std::vector<std::string> names;
+    while (usage_of(listing).own > most) {  // from the end, so that what they share counts once
+      names.push_back(listing.models.back().model.name.str());
+      listing.models.pop_back();
+    }
+    if (names.empty()) {
+      return terminal.note(
+          fmt::format("models take {}: nothing to delete", format_bytes(usage_of(listing).own)));
+    }
+    if (yes_) return remove(names, terminal);
+    for (const std::string& name : names) terminal.out(printable(name) + "\n");
+    throw Error(ErrorCode::kUsage,
+                fmt::format("these {} models would be deleted; say --yes to do it", names.size()));
   }
 
   [[noreturn]] void throw_no_names() const {

@@ -8,9 +8,9 @@
 #include <array>
 #include <fmt/format.h>
 #include <new>
-#include <numeric>
 
 #include "base/error.h"
+#include "base/near_names.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/help.h"
@@ -60,33 +60,12 @@ const CommandInfo* find_command(std::string_view name) {
   return nullptr;
 }
 
-/// Edits (insert, delete, replace) from one word to another.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 [[noreturn]] void throw_unknown_command(std::string_view name) {
   std::string message = fmt::format("there is no command '{}'", printable(name.substr(0, 100)));
-  if (name.size() < 32) {
-    const auto closest = std::min_element(
-        kCommands.begin(), kCommands.end(), [&](const CommandInfo& a, const CommandInfo& b) {
-          return edit_distance(name, a.name) < edit_distance(name, b.name);
-        });
-    if (edit_distance(name, closest->name) <= 2) {
-      message += fmt::format(": did you mean 'omg {}'?", closest->name);
-    }
-  }
+  std::vector<std::string> names;
+  for (const CommandInfo& info : kCommands) names.emplace_back(info.name);
+  const auto near = near_names(name, names, 1);
+  if (!near.empty()) message += fmt::format(": did you mean 'omg {}'?", near.front());
   throw Error(ErrorCode::kUsage, message + "; 'omg --help' lists all commands");
 }
 

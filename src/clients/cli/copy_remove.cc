@@ -9,6 +9,7 @@
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/open_store.h"
+#include "daemon/jobs/installed.h"
 
 namespace omg::cli {
 namespace {
@@ -24,7 +25,7 @@ class CopyCommand : public Command {
   }
   void run(Terminal& terminal) override {
     Store store = open_store();
-    store.copy(StoreName(from_), StoreName(to_));
+    store.copy(require_installed(store, from_), StoreName(to_));
     terminal.note(fmt::format("copied '{}' to '{}'", printable(from_), printable(to_)));
   }
 
@@ -46,11 +47,11 @@ class RemoveCommand : public Command {
     // manifest has a name that can be removed, though nothing can be read of it.
     std::vector<StoreName> names;
     for (const std::string& name : names_) {
-      names.emplace_back(name);
       try {
-        store.require(names.back());
+        names.push_back(require_installed(store, name));
       } catch (const Error& error) {
         if (error.code() != ErrorCode::kCorrupt) throw;
+        names.emplace_back(name);
       }
     }
     for (const StoreName& name : names) {

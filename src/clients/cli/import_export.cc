@@ -12,6 +12,7 @@
 #include "clients/cli/interrupt.h"
 #include "clients/cli/open_store.h"
 #include "daemon/jobs/import_models.h"
+#include "daemon/jobs/installed.h"
 
 namespace omg::cli {
 namespace {
@@ -115,7 +116,8 @@ class ExportCommand : public Command {
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
     Store store = open_store();
-    std::vector<StoreName> names(names_.begin(), names_.end());
+    std::vector<StoreName> names;
+    for (const std::string& name : names_) names.push_back(require_installed(store, name));
     uint64_t bytes = 0;
     for (const StoreName& name : names) bytes += store.require(name).total_bytes();
     terminal.status(fmt::format("writing {}", format_bytes(bytes)));

@@ -8,9 +8,12 @@
 #include "base/error.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
+#include "clients/cli/hub_parts.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/open_store.h"
 #include "clients/cli/progress_bar.h"
+#include "daemon/jobs/installed.h"
+#include "daemon/jobs/repair.h"
 
 namespace omg::cli {
 namespace {
@@ -61,58 +64,104 @@ class VerifyCommand : public Command {
  public:
   void define(CLI::App& app) override {
     app.add_option("NAME", name_, "A model; default: all");
+    app.add_flag("--repair", repair_, "Fetch again what is damaged, from where the model came");
+    app.add_option("--ca-file", flags_.ca_file, "PEM file of certificates to trust besides")
+        ->option_text("FILE");
     app.add_flag("--json", json_, "Print JSON");
     app.footer(
-        "Reads every file and compares it with its digest. Damaged files of the store are\n"
-        "put aside, so that 'omg pull NAME' fetches them again, and only them.");
+        "Reads every file and compares it with its digest. Damaged files of the store are put\n"
+        "aside; --repair, or the next 'omg pull' of the model, replaces them. Of a file that was\n"
+        "downloaded, --repair fetches the damaged pieces alone.");
   }
   void run(Terminal& terminal) override {
     Store store = open_store();
     VerifyOptions options;
+    options.cancellation = flags_.cancellation;
     const InterruptGuard guard(options.cancellation, /*second_kills=*/true);
-    if (!name_.empty()) options.name = StoreName(name_);
+    if (!name_.empty()) options.name = require_installed(store, name_);
     ProgressBar bar(terminal);
     options.progress = [&](uint64_t done, uint64_t total) { bar.show("checking", done, total); };
     const VerifyReport report = store.verify(options);
     bar.clear();
-    if (json_) print_json(report, terminal);
-    if (!json_) print(report, terminal);
-    if (!report.bad.empty()) {
+    const RepairReport repaired = repair_ ? repair(store, report, terminal) : RepairReport();
+    if (json_) print_json(report, repaired, terminal);
+    if (!json_) print(report, repaired, terminal);
+    size_t still_bad = report.bad.size();
+    for (const RepairReport::Item& item : repaired.items) still_bad -= item.problem.empty() ? 1 : 0;
+    if (still_bad > 0) {
       throw Error(ErrorCode::kCorrupt,
-                  fmt::format("{} of {} files are damaged", report.bad.size(), report.files));
+                  fmt::format("{} of {} files are damaged{}", still_bad, report.files,
+                              repair_ ? " and could not be repaired" : ""));
     }
   }
 
  private:
-  static void print(const VerifyReport& report, Terminal& terminal) {
+  RepairReport repair(Store& store, const VerifyReport& report, Terminal& terminal) const {
+    if (report.bad.empty()) return {};
+    HubParts parts(flags_);
+    ProgressBar bar(terminal);
+    RepairReport repaired = repair_blobs(
+        parts.pull_parts(store), report,
+        [&](const std::string& file, const TransferProgress& now) {
+          bar.show("repairing " + printable(file), now.done, now.total);
+        },
+        flags_.cancellation);
+    bar.clear();
+    return repaired;
+  }
+
+  void print(const VerifyReport& report, const RepairReport& repaired, Terminal& terminal) const {
     for (const VerifyReport::Bad& bad : report.bad) {
       terminal.out(fmt::format("{}: {}\n", printable(bad.path), bad.why));
       for (const std::string& model : bad.models) {
-        terminal.out(bad.quarantined ? fmt::format("  'omg pull {}' repairs it\n", printable(model))
-                                     : fmt::format("  needed by {}\n", printable(model)));
+        terminal.out(fmt::format("  needed by {}\n", printable(model)));
       }
     }
+    for (const RepairReport::Item& item : repaired.items) {
+      terminal.out(item.problem.empty()
+                       ? fmt::format("{}: repaired, {} fetched\n", printable(item.path),
+                                     format_bytes(item.fetched))
+                       : fmt::format("{}: {}\n", printable(item.path), item.problem));
+    }
+    if (!report.bad.empty() && !repair_) terminal.note("'omg verify --repair' mends what it can");
     if (report.bad.empty()) {
       terminal.out(
           fmt::format("{} files, {}: all right\n", report.files, format_bytes(report.bytes)));
     }
   }
-  static void print_json(const VerifyReport& report, Terminal& terminal) {
+
+  static void print_json(const VerifyReport& report, const RepairReport& repaired,
+                         Terminal& terminal) {
     json::array bad;
     for (const VerifyReport::Bad& file : report.bad) {
+      json::array damaged;
+      for (const FileRange& range : file.damaged) {
+        damaged.push_back({{"begin", range.begin}, {"end", range.end}});
+      }
       bad.push_back({{"path", file.path},
                      {"why", file.why},
                      {"models", json::array(file.models.begin(), file.models.end())},
-                     {"quarantined", file.quarantined}});
+                     {"quarantined", file.quarantined},
+                     {"damaged", std::move(damaged)}});
+    }
+    json::array items;
+    for (const RepairReport::Item& item : repaired.items) {
+      items.push_back({{"path", item.path},
+                       {"model", item.model},
+                       {"fetched_bytes", item.fetched},
+                       {"problem", item.problem}});
     }
     terminal.out(json::serialize(json::object{{"files", report.files},
                                               {"bytes", report.bytes},
                                               {"learned_digests", report.learned},
-                                              {"bad", std::move(bad)}}) +
+                                              {"bad", std::move(bad)},
+                                              {"repaired", std::move(items)}}) +
                  "\n");
   }
 
   std::string name_;
+  HubFlags flags_;
+  bool repair_ = false;
   bool json_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "base/near_names.h"
 #include "hub/model_name.h"
 
 namespace omg {

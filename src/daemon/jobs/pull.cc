@@ -7,49 +7,12 @@
 #include "base/error.h"
 #include "daemon/jobs/describe.h"
 #include "daemon/jobs/registry_settings.h"
+#include "daemon/jobs/store_target.h"
 #include "daemon/jobs/supported.h"
 #include "hub/first_bytes.h"
 
 namespace omg {
 namespace {
-
-/// The store's side of a transfer. Where the digest is not known beforehand, what tells the file
-/// from others stands for it.
-class StoreTarget final : public TransferTarget {
- public:
-  StoreTarget(Store& store, const RemoteModel& model, const RemoteFile& file)
-      : store_(store), expected_(file.sha256), key_(key_of(model, file)) {}
-
-  std::string path() const override { return store_.partial_path(key_); }
-  bool is_there() override {
-    found_ = expected_ ? store_.locate(*expected_, lease_) : std::nullopt;
-    return found_.has_value();
-  }
-  bool try_claim() override {
-    partial_ = store_.try_lock_partial(key_);
-    return partial_.has_value();
-  }
-  void release() override { partial_.reset(); }
-  void publish(const Digest& sha256, uint64_t size) override {
-    store_.put_blob(std::move(*partial_), sha256, size, lease_);
-    partial_.reset();
-  }
-  const std::optional<Artifact>& found() const { return found_; }
-
- private:
-  static PartialKey key_of(const RemoteModel& model, const RemoteFile& file) {
-    if (file.sha256) return PartialKey(*file.sha256);
-    return PartialKey(model.endpoint + "\n" + model.repository + "\n" + model.commit + "\n" +
-                      file.path + "\n" + file.etag);
-  }
-
-  Store& store_;
-  Lease lease_;  // on the bytes; kept by the pull until the model is published
-  const std::optional<Digest> expected_;
-  const PartialKey key_;
-  std::optional<Partial> partial_;
-  std::optional<Artifact> found_;
-};
 
 std::string format_of(const std::string& path) {
   for (const char* format : {"gguf", "safetensors", "json"}) {
@@ -188,7 +151,8 @@ class Pull {
   void check_space(const RemoteModel& remote) {
     uint64_t missing = 0;
     for (const RemoteFile& file : remote.files) {
-      if (!file.sha256 || !parts_.store.locate(*file.sha256, lease_)) missing += file.size;
+      if (file.sha256 && parts_.store.locate(*file.sha256, lease_)) continue;
+      missing += parts_.store.bytes_to_come(StoreTarget::key_of(remote, file), file.size);
     }
     parts_.store.check_space(missing);
   }

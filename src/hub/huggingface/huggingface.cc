@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/near_names.h"
 #include "hub/fetch.h"
 #include "hub/model_name.h"
 #include "net/url.h"

@@ -171,6 +171,20 @@ std::optional<uint64_t> ChunkMap::peek(FileSystem& files, const std::string& par
   }
 }
 
+void ChunkMap::write(FileSystem& files, const std::string& partial, const ChunkMapKey& key,
+                     const std::string& boot_id, const std::vector<bool>& done) {
+  files.remove(path_for(partial));
+  const auto map = files.open(path_for(partial), OpenMode::kCreateNew);
+  std::vector<std::byte> states(done.size(), kMissing);
+  for (size_t i = 0; i < done.size(); ++i) {
+    if (done[i]) states[i] = kSynced;
+  }
+  map->write_at(kHeaderBytes, states);
+  map->write_at(0, bytes_of(make_header(key, boot_id)));
+  map->sync();
+  files.sync_folder(folder_of(partial));
+}
+
 void ChunkMap::remove(FileSystem& files, const std::string& partial) {
   if (files.remove(path_for(partial))) files.sync_folder(folder_of(partial));
   files.remove(partial);

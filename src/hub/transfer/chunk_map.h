@@ -52,6 +52,10 @@ class ChunkMap {
   static std::string path_for(const std::string& partial) { return partial + ".map"; }
   /// Bytes that the map of another process's download says are there; nothing where there is none.
   static std::optional<uint64_t> peek(FileSystem& files, const std::string& partial);
+  /// Writes the map of a file that is whole and on the disk but for the granules that are not
+  /// `done`.
+  static void write(FileSystem& files, const std::string& partial, const ChunkMapKey& key,
+                    const std::string& boot_id, const std::vector<bool>& done);
   /// Removes map and partial file, in an order that never leaves a map without its file.
   static void remove(FileSystem& files, const std::string& partial);
 

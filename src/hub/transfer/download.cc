@@ -34,6 +34,22 @@ class Finally {
 
 }  // namespace
 
+ChunkMapKey chunk_map_key(const RemoteFile& file, const TransferOptions& options) {
+  std::string identity;
+  if (file.sha256) {
+    identity = file.sha256->str();
+  } else if (!file.git_sha1.empty()) {
+    identity = "git " + file.git_sha1;
+  } else if (!file.etag.empty()) {
+    identity = "etag " + file.etag + " " + file.url;
+  }
+  return {file.size, options.chunks.granule, std::move(identity)};
+}
+
+std::string boot_id_of(const TransferOptions& options) {
+  return options.boot_id == "?" ? system_boot_id() : options.boot_id;
+}
+
 Download::Download(const TransferContext& context, const TransferRequest& request)
     : context_(context),
       file_(request.file),
@@ -114,7 +130,7 @@ Transferred Download::run() {
     hasher_.reset();
     map_.reset();  // closes the files
     if (is_right(result)) {
-      target_->publish(result.sha256, file_.size);
+      target_->publish({result.sha256, file_.size, result.pieces});
       release.disarm();
       const std::lock_guard lock(mutex_);
       progress_.phase = TransferPhase::kDone;
@@ -133,20 +149,14 @@ Transferred Download::run() {
   }
 }
 
-std::string Download::identity() const {
-  if (file_.sha256) return file_.sha256->str();
-  if (!file_.git_sha1.empty()) return "git " + file_.git_sha1;
-  if (!file_.etag.empty()) return "etag " + file_.etag + " " + file_.url;
-  // Nothing tells whether the server still has the same file: what is there is of no use.
-  return "run " + std::to_string(context_.options.seed) + " " +
-         std::to_string(context_.clock.now().time_since_epoch().count());
-}
-
 Download::End Download::transfer_once() {
   const TransferOptions& options = context_.options;
-  const std::string boot_id = options.boot_id == "?" ? system_boot_id() : options.boot_id;
-  const ChunkMapKey key{file_.size, options.chunks.granule, identity()};
-  map_ = std::make_unique<ChunkMap>(context_.files, target_->path(), key, boot_id);
+  ChunkMapKey key = chunk_map_key(file_, options);
+  if (key.identity.empty()) {  // what is there is of no use
+    key.identity = "run " + std::to_string(options.seed) + " " +
+                   std::to_string(context_.clock.now().time_since_epoch().count());
+  }
+  map_ = std::make_unique<ChunkMap>(context_.files, target_->path(), key, boot_id_of(options));
   hasher_ = std::make_unique<FrontHasher>(map_->data(), file_.size,
                                           !file_.sha256 && !file_.git_sha1.empty());
   const size_t most_workers = static_cast<size_t>(

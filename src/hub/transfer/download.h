@@ -33,6 +33,11 @@ struct TransferContext {
   RateLimit& limit;
 };
 
+/// Tells a file's map from others'. Empty identity: nothing tells whether the server still has the
+/// same file.
+ChunkMapKey chunk_map_key(const RemoteFile& file, const TransferOptions& options);
+std::string boot_id_of(const TransferOptions& options);
+
 class Download {
  public:
   Download(const TransferContext& context, const TransferRequest& request);
@@ -62,7 +67,6 @@ class Download {
   void sync_if_due();
   FrontHasher::Result wait_for_hash();
   bool is_right(const FrontHasher::Result& result) const;
-  std::string identity() const;
   void stop_workers();
   void update_progress();  // with mutex_ held
 

@@ -16,7 +16,7 @@ bool FileTarget::try_claim() {
   return lock_ != nullptr;
 }
 
-void FileTarget::publish(const Digest&, uint64_t) {
+void FileTarget::publish(const HashedBytes&) {
   files_.open(path(), OpenMode::kReadWrite)->sync();
   files_.rename(path(), path_);
   files_.sync_folder(folder_of(path_));

@@ -19,7 +19,7 @@ class FileTarget final : public TransferTarget {
   bool is_there() override;
   bool try_claim() override;
   void release() override { lock_.reset(); }
-  void publish(const Digest& sha256, uint64_t size) override;
+  void publish(const HashedBytes& bytes) override;
 
  private:
   FileSystem& files_;

@@ -15,7 +15,7 @@
 namespace omg {
 namespace {
 
-constexpr size_t kPieceBytes = 1u << 20;
+constexpr size_t kReadBytes = 1u << 20;
 
 }  // namespace
 
@@ -65,9 +65,9 @@ void FrontHasher::advance(uint64_t front) {
     const std::lock_guard lock(mutex_);
     if (front <= front_) return;
     // With a whole piece known of before, it is at work and will look again by itself.
-    const bool may_wait = front_ - hashed_ < kPieceBytes;
+    const bool may_wait = front_ - hashed_ < kReadBytes;
     front_ = front;
-    if (front != size_ && !(may_wait && front - hashed_ >= kPieceBytes)) return;
+    if (front != size_ && !(may_wait && front - hashed_ >= kReadBytes)) return;
   }
   changed_.notify_all();
 }
@@ -93,17 +93,17 @@ std::optional<uint64_t> FrontHasher::wait_for_front(uint64_t from) {
   std::unique_lock lock(mutex_);
   hashed_ = from;
   // A whole piece, or the end of the file: not each little step of the front.
-  changed_.wait(lock, [&] { return stopping_ || front_ == size_ || front_ - from >= kPieceBytes; });
+  changed_.wait(lock, [&] { return stopping_ || front_ == size_ || front_ - from >= kReadBytes; });
   if (stopping_) return std::nullopt;
   return front_;
 }
 
 void FrontHasher::run(bool wants_git_sha1) {
   try {
-    Sha256 sha256;
+    PieceHasher sha256;
     std::optional<GitHash> git;
     if (wants_git_sha1) git.emplace(size_);
-    std::vector<std::byte> buffer(static_cast<size_t>(std::min<uint64_t>(size_, kPieceBytes)));
+    std::vector<std::byte> buffer(static_cast<size_t>(std::min<uint64_t>(size_, kReadBytes)));
     uint64_t position = 0;
     while (position < size_) {
       const auto front = wait_for_front(position);
@@ -122,7 +122,7 @@ void FrontHasher::run(bool wants_git_sha1) {
     }
     const std::lock_guard lock(mutex_);
     hashed_ = position;
-    result_ = Result{sha256.digest(), git ? git->hex() : std::string()};
+    result_ = Result{sha256.digest(), sha256.states(), git ? git->hex() : std::string()};
   } catch (...) {
     const std::lock_guard lock(mutex_);
     error_ = std::current_exception();

@@ -15,6 +15,7 @@
 
 #include "base/digest.h"
 #include "base/file_system.h"
+#include "base/piece_states.h"
 
 namespace omg {
 
@@ -22,6 +23,7 @@ class FrontHasher {
  public:
   struct Result {
     Digest sha256;
+    PieceStates pieces;
     /// Of "blob <size>\0<bytes>", 40 hex digits, if it was asked for.
     std::string git_sha1;
   };

@@ -42,6 +42,8 @@ class Transfers::Body {
   Transferred fetch(const TransferRequest& request);
   void set_paused(bool paused);
   void set_rate_limit(uint64_t bytes_per_second) { limit_.set(bytes_per_second); }
+  void keep_undamaged(const std::string& partial, const RemoteFile& file,
+                      std::span<const FileRange> damaged);
 
  private:
   struct Active {
@@ -157,6 +159,19 @@ void Transfers::Body::set_paused(bool paused) {
   for (const auto& [path, active] : active_) active->download.set_paused(paused);
 }
 
+void Transfers::Body::keep_undamaged(const std::string& partial, const RemoteFile& file,
+                                     std::span<const FileRange> damaged) {
+  const uint64_t granule = options_.chunks.granule;
+  std::vector<bool> done(file.size / granule + (file.size % granule != 0), true);
+  for (const FileRange& range : damaged) {
+    for (uint64_t i = range.begin / granule; i < done.size() && i * granule < range.end; ++i) {
+      done[i] = false;
+    }
+  }
+  ChunkMap::write(context_.files, partial, chunk_map_key(file, options_), boot_id_of(options_),
+                  done);
+}
+
 Transfers::Transfers(FileSystem& files, TransferClock& clock, Connect connect,
                      TransferOptions options)
     : body_(std::make_unique<Body>(files, clock, std::move(connect), std::move(options))) {}
@@ -174,6 +189,11 @@ Transfers::~Transfers() = default;
 
 Transferred Transfers::fetch(const TransferRequest& request) {
   return body_->fetch(request);
+}
+
+void Transfers::keep_undamaged(const std::string& partial, const RemoteFile& file,
+                               std::span<const FileRange> damaged) {
+  body_->keep_undamaged(partial, file, damaged);
 }
 
 void Transfers::pause() {

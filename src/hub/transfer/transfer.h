@@ -13,11 +13,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/cancellation.h"
 #include "base/digest.h"
 #include "base/file_system.h"
+#include "base/piece_states.h"
 #include "hub/remote_model.h"
 #include "hub/transfer/chunk_plan.h"
 #include "hub/transfer/clock.h"
@@ -47,6 +49,13 @@ struct TransferProgress {
   std::string message;                 // why the last request failed, "" if none did
 };
 
+/// What came, as it was hashed on its way.
+struct HashedBytes {
+  Digest sha256;
+  uint64_t size = 0;
+  PieceStates pieces;
+};
+
 /// Where the bytes go: the seam to the store. Called from the download's own thread, path() from
 /// any. Of several callers' targets for one path the first one's is used.
 class TransferTarget {
@@ -64,7 +73,7 @@ class TransferTarget {
   virtual void release() = 0;
   /// The partial file is whole and verified, and closed: move it to its place, remove the map and
   /// give up the claim, in this order.
-  virtual void publish(const Digest& sha256, uint64_t size) = 0;
+  virtual void publish(const HashedBytes& bytes) = 0;
 };
 
 struct TransferRequest {
@@ -136,6 +145,11 @@ class Transfers {
   /// check. Throws Error(kCancelled); HttpError; RemoteFileChanged; Error(kCorrupt) where the bytes
   /// have another digest than was told (they are thrown away); what target and disk throw.
   Transferred fetch(const TransferRequest& request);
+
+  /// For a file at `partial` that is whole but for `damaged` ranges: the next fetch() of it will
+  /// ask for these alone, and verify all. Nobody else may have `partial` meanwhile.
+  void keep_undamaged(const std::string& partial, const RemoteFile& file,
+                      std::span<const FileRange> damaged);
 
   /// Stops all requests, and takes them up again. What is on its way is kept to the byte.
   void pause();

@@ -175,6 +175,30 @@ TEST_F(TransferTest, RepairsWhatTheDiskMadeOfAnEarlierRun) {
   expect_right();
 }
 
+TEST_F(TransferTest, FetchesOnlyWhatIsDamaged) {
+  std::string damaged = server_.content;
+  damaged[100'000] ^= 1;
+  damaged.back() ^= 1;
+  testing::write_test_file(path_ + ".partial", damaged);
+  const std::vector<FileRange> ranges = {{90'000, 110'000},
+                                         {server_.content.size() - 1, server_.content.size()}};
+  Transfers transfers(files_, clock_, server_.connect(), options_);
+  transfers.keep_undamaged(path_ + ".partial", remote_, ranges);
+  // Granules of 16 KiB: 90,000 lies in the 6th and 110,000 in the 7th; the last one is short.
+  EXPECT_EQ(fetch_with(transfers).fetched, 2 * 16 * kKiB + server_.content.size() % (16 * kKiB));
+  expect_right();
+}
+
+TEST_F(TransferTest, FetchesAllWhereItWasToldWronglyWhatIsDamaged) {
+  std::string damaged = server_.content;
+  damaged[100'000] ^= 1;
+  testing::write_test_file(path_ + ".partial", damaged);
+  Transfers transfers(files_, clock_, server_.connect(), options_);
+  transfers.keep_undamaged(path_ + ".partial", remote_, std::vector<FileRange>{{0, 1}});
+  fetch_with(transfers);
+  expect_right();
+}
+
 TEST_F(TransferTest, TriesBrokenConnectionsAgainWhereTheyBroke) {
   server_.change = [](size_t number, const FakeServer::Seen&) {
     FakeServer::Change change;
@@ -474,7 +498,7 @@ TEST_F(TransferTest, AFailureToPublishKeepsWhatIsThere) {
     bool is_there() override { return inner_.is_there(); }
     bool try_claim() override { return inner_.try_claim(); }
     void release() override { inner_.release(); }
-    void publish(const Digest&, uint64_t) override {
+    void publish(const HashedBytes&) override {
       throw Error(ErrorCode::kOutOfMemory, "the disk is full");
     }
 

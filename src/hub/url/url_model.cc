@@ -2,6 +2,7 @@
 #include "hub/url/url_model.h"
 
 #include "base/error.h"
+#include "base/model_file_name.h"
 #include "hub/fetch.h"
 #include "hub/selection.h"
 #include "net/url.h"
@@ -85,7 +86,7 @@ RemoteModel resolve_url_model(HttpClient& client, const UrlName& name) {
   model.endpoint = url.base();
   model.repository = name.url;
   model.commit = file.etag;
-  model.quantization = quantization_of(file.path);
+  model.quantization = quantization_in_name(file.path);
   model.files.push_back(std::move(file));
   return model;
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Names that a mistyped one may have meant.
-#include <algorithm>
+#include "base/near_names.h"
 
-#include "hub/model_name.h"
+#include <algorithm>
 
 namespace omg {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Internal to hub/: names of files that are parts of one, "model-00001-of-00003.gguf".
+// What the names of model files tell: the format, the quantisation, and which part of a whole it
+// is. Nobody has written these rules down; they are what publishers do.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,10 @@ struct SplitName {
 
 /// Nothing for a file that is whole. Works on names with or without their ending.
 std::optional<SplitName> parse_split_name(std::string_view path);
+
+/// The quantisation that a file's name (or its folder's) tells, upper case: "Q4_K_M", "UD-Q4_K_XL"
+/// (Unsloth's dynamic mixtures), "F16" also for FP16. The last one counts; "" if there is none.
+std::string quantization_in_name(std::string_view path);
 
 bool is_gguf(std::string_view path);
 bool is_safetensors(std::string_view path);
