@@ -26,8 +26,8 @@ if(OMG_SANITIZE)
 endif()
 
 # What most files include is parsed once for all libraries and once for all tests (with GoogleTest),
-# which saves a quarter of compiling. Only with Clang: GCC 12 then warns of the standard library's own
-# code. So the GCC build sees it where a file does not include what it uses.
+# which saves a quarter of compiling. Only with Clang: GCC 12 then warns of the standard library's
+# own code. So the GCC build sees it where a file does not include what it uses.
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   set(OMG_PRECOMPILED_HEADERS ON)
 else()
@@ -40,13 +40,13 @@ set(OMG_COMMON_HEADERS
   <unordered_map> <unordered_set> <utility> <variant> <vector>
   <boost/json/array.hpp> <boost/json/object.hpp> <boost/json/serialize.hpp>
   <boost/json/value.hpp>)
-# The code of tests is large and hardly runs: half of its compilation was optimisation, and with
-# sanitizers more. Tests that compute much themselves have the label `computes`.
-add_library(omg_test_options INTERFACE)
+# The code of tests and commands is large and hardly runs: half of its compilation was optimisation,
+# and with sanitizers more. Tests that compute much themselves have the label `computes`.
+add_library(omg_cold_code INTERFACE)
 if(OMG_SANITIZE)
-  target_compile_options(omg_test_options INTERFACE -O0)
+  target_compile_options(omg_cold_code INTERFACE -O0)
 else()
-  target_compile_options(omg_test_options INTERFACE -O1)
+  target_compile_options(omg_cold_code INTERFACE -O1)
 endif()
 # omg_precompile(NAME HEADERS... LIBRARIES...): a target whose headers others may reuse.
 function(omg_precompile name)
@@ -62,16 +62,17 @@ if(OMG_PRECOMPILED_HEADERS)
     find_package(GTest REQUIRED)
     omg_precompile(omg_test_headers
       HEADERS ${OMG_COMMON_HEADERS} <gtest/gtest.h>
-      LIBRARIES omg_test_options Boost::json GTest::gtest)
+      LIBRARIES omg_cold_code Boost::json GTest::gtest)
   endif()
 endif()
 
-# omg_library(NAME SOURCES a.cc b.cc DEPENDS omg_base ... PRIVATE lib ...)
+# omg_library(NAME SOURCES a.cc b.cc DEPENDS omg_base ... PRIVATE lib ...). OWN_HEADERS: precompiles
+# other headers than most.
 function(omg_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "OWN_HEADERS" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC omg_options ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE})
-  if(OMG_PRECOMPILED_HEADERS)
+  if(OMG_PRECOMPILED_HEADERS AND NOT ARG_OWN_HEADERS)
     target_precompile_headers(${name} REUSE_FROM omg_common_headers)
   endif()
 endfunction()
@@ -94,7 +95,7 @@ function(omg_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} GTest::gtest_main)
   if(NOT "computes" IN_LIST ARG_LABELS)
-    target_link_libraries(${name} PRIVATE omg_test_options)
+    target_link_libraries(${name} PRIVATE omg_cold_code)
     if(OMG_PRECOMPILED_HEADERS)
       target_precompile_headers(${name} REUSE_FROM omg_test_headers)
     endif()

@@ -144,9 +144,9 @@ class WebSocketServer : public ::testing::Test {
       options.max_message_bytes = 5000;
       options.ping_interval = ping_interval;
       options.on_message = [this](std::string message) {
-        if (message == "throw") throw std::runtime_error("oh");
+        if (std::string_view(message) == "throw") throw std::runtime_error("oh");
         const std::lock_guard lock(mutex);
-        if (message == "close") {
+        if (std::string_view(message) == "close") {
           socket.close(3001, "as you wish");
         } else {
           socket.try_send("you said: " + message);
