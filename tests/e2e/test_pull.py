@@ -233,6 +233,10 @@ class PullTest(unittest.TestCase):
         self.assertIn("GGUF", self.fails(1, "pull", "org/large-GGUF", "--any-family"))
         self.assertLess(self.served("large.gguf"), size * 3)
         self.assertEqual(omg_json("models", "--json", env=self.env)["models"], [])
+        self.ok("gc", "--partials")
+        left = [path for name in ("blobs", "partial", "pieces", "quarantine", "temp", "views")
+                for path in (self.folder / "models" / name).iterdir()]
+        self.assertEqual(left, [])
 
     def test_two_pulls_fetch_each_byte_once(self):
         self.post("faults", [{"match": "cdn:*Q8_0*", "bytes_per_second": 300_000}])
