@@ -37,15 +37,23 @@ bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return result;
+}
+
+bool is_hub_host(std::string_view host) {
+  return std::find(kHubHosts.begin(), kHubHosts.end(), lower(host)) != kHubHosts.end();
+}
+
 bool is_word(char c) {
   return is_alphanumeric(c) || c == '_' || c == '-' || c == '.';
 }
 
 bool ends_with_gguf(std::string_view text) {
   if (text.size() < 6) return false;
-  std::string ending(text.substr(text.size() - 5));
-  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return ending == ".gguf" && text[text.size() - 6] != '/';
+  return lower(text.substr(text.size() - 5)) == ".gguf" && text[text.size() - 6] != '/';
 }
 
 /// A part of 1 to `most` letters, digits, '_', '-' and '.', begun by a letter, digit or '_'.
@@ -93,8 +101,7 @@ void check_revision(std::string_view whole, std::string_view revision) {
 
 /// "host" or "host:port", in lower case.
 std::string check_host(std::string_view whole, std::string_view text) {
-  std::string host(text);
-  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  std::string host = lower(text);
   const size_t colon = host.find(':');
   const std::string_view name = std::string_view(host).substr(0, colon);
   if (colon != std::string::npos) {
@@ -191,24 +198,25 @@ RegistryName parse_registry_name(std::string_view whole, std::string scheme, std
 ModelName parse_web_name(std::string_view whole) {
   // The same text may be a page, a file or Ollama's way to name a registry with its scheme.
   const size_t scheme_end = whole.find("://");
-  std::string scheme(whole.substr(0, scheme_end));
-  for (char& c : scheme) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string scheme = lower(whole.substr(0, scheme_end));
   std::string_view rest = whole.substr(scheme_end + 3);
   const size_t slash = rest.find('/');
   if (slash == std::string_view::npos) refuse(whole, "the URL names no file");
-  std::string host(rest.substr(0, slash));
-  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  const bool is_hub = std::find(kHubHosts.begin(), kHubHosts.end(), host) != kHubHosts.end();
+  const std::string host = lower(rest.substr(0, slash));
   const std::string_view path = rest.substr(slash + 1);
   if (ends_with_gguf(path.substr(0, path.find_first_of("?#")))) {
     Url url = parse_url(whole);
     if (!ends_with_gguf(url.path)) refuse(whole, "the URL names no .gguf file");
-    if (const size_t page = url.path.find("/blob/"); is_hub && page != std::string::npos) {
-      url.path.replace(page, 6, "/resolve/");  // the page of a file stands for the file
+    // The page of a file, /org/repo/blob/…, stands for the file. By the URL as it was understood:
+    // its host may have been written in other ways.
+    const std::string authority = url.base().substr(url.scheme.size() + 3);
+    const auto pages = split(std::string_view(url.path).substr(1), '/');
+    if (is_hub_host(authority) && pages.size() > 3 && pages[2] == "blob") {
+      url.path.replace(pages[0].size() + pages[1].size() + 3, 4, "resolve");
     }
     return UrlName{url.text()};
   }
-  if (!is_hub) return parse_registry_name(whole, scheme, host, path);
+  if (!is_hub_host(host)) return parse_registry_name(whole, scheme, host, path);
   const auto parts = split(path.substr(0, path.find_first_of("?#")), '/');
   if (parts.size() >= 4 && parts[2] == "tree") {
     const size_t begin = parts[0].size() + parts[1].size() + 7;
@@ -247,8 +255,7 @@ ModelName parse_model_name(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) refuse(text, "it holds control characters");
   }
-  std::string scheme(text.substr(0, std::min(text.find("://"), text.size())));
-  for (char& c : scheme) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string scheme = lower(text.substr(0, std::min(text.find("://"), text.size())));
   const bool has_scheme = scheme.size() < text.size();
   if (has_scheme && (scheme == "http" || scheme == "https")) return parse_web_name(text);
   if (looks_like_path(text) && !has_scheme) return PathName{std::string(text)};
@@ -259,11 +266,9 @@ ModelName parse_model_name(std::string_view text) {
   const std::string_view body = text.substr(0, text.find('@'));
   const size_t slash = body.find('/');
   if (slash == std::string_view::npos) return parse_alias(text);
-  std::string host(body.substr(0, slash));
-  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string host = lower(body.substr(0, slash));
   const size_t parts = static_cast<size_t>(std::count(body.begin(), body.end(), '/')) + 1;
-  const bool is_hub = std::find(kHubHosts.begin(), kHubHosts.end(), host) != kHubHosts.end();
-  if (is_hub) return parse_hub_name(text, text.substr(slash + 1));
+  if (is_hub_host(host)) return parse_hub_name(text, text.substr(slash + 1));
   const bool is_surely_host = host == "localhost" || host.find(':') != std::string::npos;
   if (parts == 2 && !is_surely_host) return parse_hub_name(text, text);
   if (is_surely_host || host.find('.') != std::string::npos) {
@@ -284,8 +289,7 @@ struct Writer {
                              (name.revision.empty() ? "" : "@" + name.revision);
     if (ends_with_gguf(rest)) return rest + ":latest";  // else it would be a path
     const bool is_like_host =
-        name.organization == "localhost" ||
-        std::find(kHubHosts.begin(), kHubHosts.end(), name.organization) != kHubHosts.end();
+        lower(name.organization) == "localhost" || is_hub_host(name.organization);
     return is_like_host ? "hf.co/" + rest : rest;
   }
   std::string operator()(const RegistryName& name) const {
