@@ -136,6 +136,16 @@ class PullTest(unittest.TestCase):
         blob.unlink()
         self.assertIn("could not be repaired", self.fails(1, "verify", "--repair"))
 
+    def test_rm_deletes_no_model_by_guess(self):
+        self.ok("pull", "org/tiny-GGUF:Q4_K_M", "org/tiny-GGUF:Q8_0")
+        for delete in (("rm",), ("cache", "delete")):
+            said = self.fails(2, *delete, "org/tiny-GGUF")
+            self.assertIn("org/tiny-GGUF:Q4_K_M", said)
+            self.assertIn("org/tiny-GGUF:Q8_0", said)
+        self.ok("rm", "hf.co/org/tiny-GGUF:Q4_K_M")
+        self.ok("rm", "org/tiny-GGUF")  # the only one that is left
+        self.assertEqual(omg_json("models", "--json", env=self.env)["models"], [])
+
     def test_run_brings_what_is_missing(self):
         expected = self.ok("run", made_model(), "Hi", "--max-tokens", 5, "--temperature", 0)
         answer = self.ok("run", "org/tiny-GGUF:Q4_K_M", "Hi", "--max-tokens", 5, "--temperature",

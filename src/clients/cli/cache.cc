@@ -161,7 +161,7 @@ class CacheCommand : public Command {
     if (names.empty() && action_ == "delete") throw_no_names();
     Store store = open_store();
     for (const std::string& name : names) {
-      const StoreName found = require_installed(store, name);
+      const StoreName found = require_only_installed(store, name);
       store.remove(found);
       terminal.note(fmt::format("deleted '{}'", printable(found.str())));
     }

@@ -48,7 +48,7 @@ class RemoveCommand : public Command {
     std::vector<StoreName> names;
     for (const std::string& name : names_) {
       try {
-        names.push_back(require_installed(store, name));
+        names.push_back(require_only_installed(store, name));
       } catch (const Error& error) {
         if (error.code() != ErrorCode::kCorrupt) throw;
         names.emplace_back(name);

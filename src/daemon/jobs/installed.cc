@@ -33,13 +33,19 @@ std::vector<std::string> spellings(const std::string& text) {
   return names;
 }
 
-std::optional<StoreName> last_of_repository(const Store& store, const HuggingFaceName& wanted) {
-  const ListedModel* best = nullptr;
-  const auto when = [](const ListedModel& listed) {
-    return std::max(listed.last_used.value_or(0), listed.model.installed_at);
-  };
-  const StoreListing listing = store.list();
-  for (const ListedModel& listed : listing.models) {
+/// The models of a repository that is named without a quantisation, last used first.
+std::vector<StoreName> models_of_repository(const Store& store, const std::string& text) {
+  HuggingFaceName wanted;
+  try {
+    const ModelName name = parse_model_name(text);
+    const auto* repository = std::get_if<HuggingFaceName>(&name);
+    if (repository == nullptr || !repository->quantization.empty()) return {};
+    wanted = *repository;
+  } catch (const Error&) {
+    return {};
+  }
+  std::vector<ListedModel> found;
+  for (const ListedModel& listed : store.list().models) {
     const ModelOrigin& origin = listed.model.origin;
     if (origin.provider != ModelProvider::kHuggingFace ||
         !equal_without_case(origin.repository, wanted.id()) ||
@@ -47,28 +53,33 @@ std::optional<StoreName> last_of_repository(const Store& store, const HuggingFac
          wanted.revision != origin.commit)) {
       continue;
     }
-    if (best == nullptr || when(listed) > when(*best)) best = &listed;
+    found.push_back(listed);
   }
-  if (best == nullptr) return std::nullopt;
-  return best->model.name;
+  const auto when = [](const ListedModel& listed) {
+    return std::max(listed.last_used.value_or(0), listed.model.installed_at);
+  };
+  std::stable_sort(found.begin(), found.end(),
+                   [&](const ListedModel& a, const ListedModel& b) { return when(a) > when(b); });
+  std::vector<StoreName> names;
+  for (const ListedModel& listed : found) names.push_back(listed.model.name);
+  return names;
+}
+
+std::optional<StoreName> find_spelling(const Store& store, const std::string& text) {
+  for (const std::string& spelling : spellings(text)) {
+    const StoreName name(spelling);
+    if (store.find(name)) return name;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::optional<StoreName> find_installed(const Store& store, const std::string& text) {
-  for (const std::string& spelling : spellings(text)) {
-    const StoreName name(spelling);
-    if (store.find(name)) return name;
-  }
-  try {
-    const ModelName name = parse_model_name(text);
-    const auto* repository = std::get_if<HuggingFaceName>(&name);
-    if (repository && repository->quantization.empty()) {
-      return last_of_repository(store, *repository);
-    }
-  } catch (const Error&) {
-  }
-  return std::nullopt;
+  if (auto name = find_spelling(store, text)) return name;
+  const std::vector<StoreName> names = models_of_repository(store, text);
+  if (names.empty()) return std::nullopt;
+  return names.front();
 }
 
 StoreName require_installed(const Store& store, const std::string& text) {
@@ -78,6 +89,16 @@ StoreName require_installed(const Store& store, const std::string& text) {
   throw Error(ErrorCode::kNotFound, "model '" + text + "' is not here" +
                                         did_you_mean(near_names(text, names)) + "; 'omg pull " +
                                         text + "' brings it, 'omg models' lists what is here");
+}
+
+StoreName require_only_installed(const Store& store, const std::string& text) {
+  if (auto name = find_spelling(store, text)) return *name;
+  const std::vector<StoreName> names = models_of_repository(store, text);
+  if (names.size() <= 1) return require_installed(store, text);
+  std::string list;
+  for (const StoreName& name : names) list += (list.empty() ? "" : ", ") + name.str();
+  throw Error(ErrorCode::kInvalidArgument,
+              "'" + text + "' may mean " + list + "; say which, with its quantisation");
 }
 
 }  // namespace omg

@@ -17,4 +17,8 @@ std::optional<StoreName> find_installed(const Store& store, const std::string& t
 /// As find_installed(), but throws Error(kNotFound) with near names and what brings the model here.
 StoreName require_installed(const Store& store, const std::string& text);
 
+/// For what deletes: as require_installed(), but where several models of a repository may be meant
+/// it chooses none: Error(kInvalidArgument) with their names.
+StoreName require_only_installed(const Store& store, const std::string& text);
+
 }  // namespace omg
