@@ -49,6 +49,12 @@ static_assert(table_is_in_order());
 std::string_view error_name(ErrorCode code) {
   return row(code).name;
 }
+std::optional<ErrorCode> error_code_named(std::string_view name) {
+  for (const Row& candidate : kTable) {
+    if (candidate.name == name) return candidate.code;
+  }
+  return std::nullopt;
+}
 int exit_code(ErrorCode code) {
   return row(code).exit_code;
 }

@@ -5,6 +5,7 @@
 // name on the wire, its exit code and its HTTP status. Programming errors are assertions, not this.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -38,6 +39,8 @@ class Error : public std::runtime_error {
 
 /// Stable name used on the wire and in logs, e.g. "context_length_exceeded".
 std::string_view error_name(ErrorCode code);
+/// The code of that name, or nothing: what error_name() gave, read back from the wire.
+std::optional<ErrorCode> error_code_named(std::string_view name);
 /// Exit code of a command that ends with this error (0 ok, 1 failure, 2 usage, 3 not found,
 /// 4 daemon unreachable, 130 interrupted).
 int exit_code(ErrorCode code);

@@ -13,6 +13,7 @@ TEST(Error, EveryCodeHasItsOwnNameAndAFailingExitCode) {
   for (int i = 0; i <= static_cast<int>(ErrorCode::kInternal); ++i) {
     const auto code = static_cast<ErrorCode>(i);
     EXPECT_TRUE(names.insert(error_name(code)).second) << error_name(code);
+    EXPECT_EQ(error_code_named(error_name(code)), code);
     EXPECT_NE(exit_code(code), 0);
     EXPECT_GE(http_status(code), 400);
   }

@@ -20,6 +20,7 @@
 #endif
 
 #include "base/error.h"
+#include "base/private_file.h"
 
 namespace omg {
 namespace {
@@ -145,8 +146,8 @@ int flags_of(OpenMode mode) {
 }
 
 /// A regular file, opened; throws for all else.
-Descriptor open_regular(const std::string& path, int flags) {
-  Descriptor descriptor(retrying([&] { return ::open(path.c_str(), flags | kCommonFlags, 0644); }));
+Descriptor open_regular(const std::string& path, int flags, mode_t mode = 0644) {
+  Descriptor descriptor(retrying([&] { return ::open(path.c_str(), flags | kCommonFlags, mode); }));
   if (descriptor.get() < 0) {
     if (errno == ELOOP) {
       throw Error(ErrorCode::kIo, "cannot open " + path + ": it is a symbolic link");
@@ -322,6 +323,35 @@ std::string read_file(FileSystem& files, const std::string& path, uint64_t max_b
   std::string bytes(size, '\0');
   bytes.resize(file->read_at(0, std::as_writable_bytes(std::span(bytes))));
   return bytes;
+}
+
+std::unique_ptr<File> open_private_file(const std::string& path) {
+  constexpr mode_t kOwnerOnly = 0600;
+  for (;;) {
+    Descriptor descriptor = open_regular(path, O_RDWR | O_CREAT, kOwnerOnly);
+    if (retrying([&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno == EWOULDBLOCK) {
+        throw Error(ErrorCode::kUnavailable, path + " is in use by another process");
+      }
+      throw system_error("cannot lock " + path, errno);
+    }
+    if (!same_file(descriptor.get(), path)) continue;  // removed meanwhile
+    if (::fchmod(descriptor.get(), kOwnerOnly) != 0) {
+      throw system_error("cannot keep others from " + path, errno);
+    }
+    return std::make_unique<RealFile>(std::move(descriptor), path);
+  }
+}
+
+void make_private_folder(FileSystem& files, const std::string& path) {
+  make_folders(files, folder_of(path));
+  constexpr mode_t kOwnerOnly = 0700;
+  if (::mkdir(path.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
+    throw system_error("cannot make the folder " + path, errno);
+  }
+  if (::chmod(path.c_str(), kOwnerOnly) != 0) {
+    throw system_error("cannot keep others from the folder " + path, errno);
+  }
 }
 
 void write_file_atomically(FileSystem& files, const std::string& temporary, const std::string& path,

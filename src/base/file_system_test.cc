@@ -9,7 +9,9 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/build_id.h"
 #include "base/error.h"
+#include "base/private_file.h"
 #include "base/testing/temporary_folder.h"
 
 namespace omg {
@@ -166,6 +168,39 @@ TEST(RealFileSystem, LosesTheLocksOfAProcessThatDies) {
   EXPECT_TRUE(files.lock(folder / "lock", LockMode::kExclusive, LockWait::kNo));
   ::close(ready[0]);
   ::close(ready[1]);
+}
+
+TEST(RealFileSystem, APrivateFileIsOneUsersAndOneHoldersAlone) {
+  const TemporaryFolder folder;
+  RealFileSystem files;
+  make_private_folder(files, folder / "a/b");
+  struct stat status;
+  ASSERT_EQ(::stat((folder / "a/b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777u, 0700u);
+  write_test_file(folder / "a/b/file", "open to all");
+  ::chmod((folder / "a/b/file").c_str(), 0666);
+  {
+    const auto file = open_private_file(folder / "a/b/file");
+    ASSERT_EQ(::stat((folder / "a/b/file").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777u, 0600u);
+    EXPECT_EQ(file->info().size, 11u);  // as it was
+    try {
+      open_private_file(folder / "a/b/file");
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+    }
+    EXPECT_NO_THROW(open_private_file(folder / "a/b/another"));
+  }
+  EXPECT_NO_THROW(open_private_file(folder / "a/b/file"));
+  files.make_link("file", folder / "a/b/link");
+  EXPECT_THROW(open_private_file(folder / "a/b/link"), Error);
+}
+
+TEST(BuildId, IsThisProgramsOwn) {
+  const std::string id = build_id();
+  EXPECT_EQ(id, build_id());
+  EXPECT_GE(id.find(" glibc "), 40u) << id;  // the digest is SHA-1
 }
 
 }  // namespace

@@ -249,6 +249,16 @@ MemoryInfo probe_memory(const std::string& root) {
   return info;
 }
 
+uint64_t usable_memory(const std::string& root) {
+  const MemoryInfo memory = probe_memory(root);
+  uint64_t usable = memory.total > 0 ? memory.available : uint64_t{1} << 62;
+  if (memory.cgroup_limit) {
+    const uint64_t limit = *memory.cgroup_limit;
+    usable = std::min(usable, limit > memory.cgroup_used ? limit - memory.cgroup_used : 0);
+  }
+  return usable;
+}
+
 uint64_t peak_resident_bytes(const std::string& root) {
   std::ifstream status(root + "/proc/self/status");
   for (std::string line; std::getline(status, line);) {

@@ -44,6 +44,10 @@ struct MemoryInfo {
 
 MemoryInfo probe_memory(const std::string& root = "");
 
+/// Bytes that can still be taken without pushing anything into swap: of the machine's memory, or of
+/// the cgroup's if that has less left. 2^62 when unknown, so that nothing is refused for it.
+uint64_t usable_memory(const std::string& root = "");
+
 /// Most bytes of memory this process has had resident (VmHWM); 0 when unknown.
 uint64_t peak_resident_bytes(const std::string& root = "");
 /// Makes the peak begin anew at what is resident now. False where the system does not let it.

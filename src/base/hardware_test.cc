@@ -92,6 +92,7 @@ TEST_F(FakeRoot, NothingReadable) {
   EXPECT_EQ(cpu.name, "");
   EXPECT_EQ(cpu.threads, 0u);
   EXPECT_EQ(probe_memory(root_).total, 0u);
+  EXPECT_EQ(usable_memory(root_), uint64_t{1} << 62);
   EXPECT_FALSE(cgroup_cpu_quota(root_));
   EXPECT_EQ(peak_resident_bytes(root_), 0u);
   EXPECT_FALSE(reset_peak_resident_bytes(root_));
@@ -111,6 +112,7 @@ TEST_F(FakeRoot, CgroupV2TightestAncestorCounts) {
   EXPECT_EQ(memory.available, 8ull << 30);
   EXPECT_EQ(memory.cgroup_limit, 1ull << 30);
   EXPECT_EQ(memory.cgroup_used, 4096u);
+  EXPECT_EQ(usable_memory(root_), (1ull << 30) - 4096);
   EXPECT_EQ(cgroup_cpu_quota(root_), 1.5);
 }
 
@@ -126,13 +128,14 @@ TEST_F(FakeRoot, CgroupV1InContainerFallsBackToTheMountsRoot) {
 }
 
 TEST_F(FakeRoot, CgroupWithoutLimits) {
-  write("/proc/meminfo", "MemTotal: 16777216 kB\n");
+  write("/proc/meminfo", "MemTotal: 16777216 kB\nMemAvailable: 1048576 kB\n");
   write("/proc/self/cgroup", "4:memory:/\n3:cpu:/\n0::/\n");
   write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   write("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
   write("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
   write("/sys/fs/cgroup/cpu.max", "max 100000\n");
   EXPECT_FALSE(probe_memory(root_).cgroup_limit);
+  EXPECT_EQ(usable_memory(root_), 1ull << 30);
   EXPECT_FALSE(cgroup_cpu_quota(root_));
 }
 

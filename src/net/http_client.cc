@@ -121,7 +121,9 @@ HttpResponse HttpClient::Impl::send(const HttpRequest& request) {
   while (true) {
     visited.push_back(exchange.method + " " + url.text());
     exchange.url = url;
-    exchange.proxy = options_.proxy.proxy_for(url.scheme, url.host, url.port);
+    exchange.proxy = options_.unix_socket.empty()
+                         ? options_.proxy.proxy_for(url.scheme, url.host, url.port)
+                         : "";
     if (exchange.public_only && !exchange.proxy.empty() && is_local_name(url.host)) {
       throw_private_address(url);
     }

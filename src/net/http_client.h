@@ -40,6 +40,8 @@ struct HttpClientOptions {
   std::string ca_file;
   ProxySettings proxy;
   std::chrono::milliseconds connect_timeout{20'000};
+  /// A Unix socket that all connections go to, whatever host a URL names; "" = none. No proxy then.
+  std::string unix_socket;
   /// Refuses every request: nothing may leave this machine.
   bool offline = false;
   /// For requests that bring none of their own.

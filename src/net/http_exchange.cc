@@ -205,6 +205,9 @@ void set_up_connection(CURL* handle, const HttpClientOptions& options, Transfer&
   set(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall_timeout.count()));
   // Refused where a failed request has left its buffer behind: then that one serves again.
   (void)curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kBufferBytes);
+  if (!options.unix_socket.empty()) {
+    set(handle, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
+  }
   set(handle, CURLOPT_TCP_KEEPALIVE, 1L);
   set(handle, CURLOPT_ACCEPT_ENCODING, request.compressed ? "" : nullptr);
   set(handle, CURLOPT_OPENSOCKETFUNCTION, &open_socket);

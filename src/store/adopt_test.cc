@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/adopt.h"
 
-#include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <gtest/gtest.h>
 
@@ -333,18 +334,19 @@ TEST_F(AdoptTest, AdoptsAGigabyteAtOnceFromEachLayout) {
   Store store = open();
   for (const std::string& path : {outside() + "/hub", ollama(), outside() + "/lmstudio"}) {
     const uint64_t before = bytes_below(root());
-    const auto start = std::chrono::steady_clock::now();
+    // Of the processor: another program's turn is not ours. To hash 1 GB takes seconds of it.
+    const std::clock_t start = std::clock();
     FoundModels found = scan(path);
     ASSERT_EQ(found.models.size(), 1u) << path;
     store.publish(found.models[0]);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    const double taken_s = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     EXPECT_EQ(found.models[0].total_bytes(), kGigabyte);
     EXPECT_NO_THROW(store.use(found.models[0].name));
-    EXPECT_LT(taken.count(), 0.2) << path;
+    EXPECT_LT(taken_s, 0.2) << path;
     EXPECT_TRUE(names_in("blobs").empty());
     EXPECT_LT(bytes_below(root() + "/manifests"), before + 4096);
     std::printf("adopted 1 GB of %s in %.4f s\n", path.substr(path.find_last_of('/')).c_str(),
-                taken.count());
+                taken_s);
   }
 }
 

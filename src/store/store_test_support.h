@@ -3,6 +3,7 @@
 // What the store's tests share: a store in a folder of its own, with a clock that stands still.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
@@ -47,7 +48,7 @@ inline void publish_files(Store& store, const std::string& name, const TestFiles
 class StoreFixture : public ::testing::Test {
  protected:
   Store open() {
-    return Store::open({root(), nullptr, [this] { return clock; }});
+    return Store::open({root(), nullptr, [this] { return clock.load(); }});
   }
   std::string root() const { return folder_ / "models"; }
   /// A folder beside the store, for what belongs to others.
@@ -80,7 +81,7 @@ class StoreFixture : public ::testing::Test {
     return "no error";
   }
 
-  int64_t clock = 1'800'000'000;
+  std::atomic<int64_t> clock = 1'800'000'000;
 
  private:
   TemporaryFolder folder_;

@@ -41,7 +41,9 @@ Registry::Place Registry::place_of(const RegistryName& name) const {
   Place place;
   const std::string bare = parse_url("https://" + name.host + "/").host;
   std::string scheme = name.scheme;
-  if (scheme.empty()) scheme = is_this_machine(bare) ? "http" : "https";
+  if (scheme.empty()) {
+    scheme = is_this_machine(bare) || options_.insecure ? "http" : "https";
+  }
   if (scheme == "http" && !is_this_machine(bare) && !options_.insecure) {
     throw Error(ErrorCode::kInvalidArgument,
                 "cannot use the registry " + name.host +

@@ -22,7 +22,7 @@ namespace omg {
 struct RegistryOptions {
   std::string username;  // "" = anonymous
   std::string password;
-  /// Plain http to other hosts than this machine.
+  /// Plain http to other hosts than this machine too, unless a name says https.
   bool insecure = false;
   /// Bytes of one PATCH.
   uint64_t upload_chunk_bytes = 64u << 20;

@@ -162,7 +162,10 @@ std::optional<HttpAnswer> Connection::choose_route(RequestTarget target) {
   HttpRouter::Match match = context_.router.find(request_->method, target.parts);
   route_ = match.route;
   request_->parameters = std::move(match.parameters);
-  if (route_ != nullptr) return std::nullopt;
+  if (route_ != nullptr) {
+    request_->route = route_->pattern;
+    return std::nullopt;
+  }
   const bool is_options = request_->method == "OPTIONS";
   HttpAnswer answer;
   answer.status = 204;

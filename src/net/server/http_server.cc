@@ -9,7 +9,6 @@
 #include <map>
 #include <mutex>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 #include "base/json.h"
@@ -191,8 +190,8 @@ class HttpServer::Impl {
   ServerContext context_;
   mutable std::mutex mutex_;  // guards the four below
   std::condition_variable emptied_;
-  std::unordered_map<uint64_t, std::shared_ptr<Connection>> connections_;
-  std::map<std::string, size_t> peers_;  // how many connections of each
+  std::map<uint64_t, std::shared_ptr<Connection>> connections_;  // in the order they came
+  std::map<std::string, size_t> peers_;                          // how many connections of each
   uint64_t last_connection_ = 0;
   std::mutex stop_mutex_;
   bool stopped_ = false;

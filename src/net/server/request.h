@@ -50,6 +50,7 @@ struct HttpServerRequest {
   std::string path;
   std::vector<HttpParameter> query;       // in the order they came
   std::vector<HttpParameter> parameters;  // of the route's pattern
+  std::string route;                      // that pattern: "/v1/jobs/:id"
   HttpHeaders headers;
   std::string body;                    // empty where the route has a sink
   std::unique_ptr<HttpBodySink> sink;  // the route's, after it took all of the body

@@ -44,6 +44,7 @@ class LocalRequest {
     request.target = std::move(target);
     request.path = std::move(parsed.path);
     request.query = std::move(parsed.query);
+    request.route = match.route->pattern;
     request.parameters = std::move(match.parameters);
     for (HttpHeaders::Field& field : headers) {
       request.headers.add(std::move(field.name), std::move(field.value));
