@@ -2,8 +2,8 @@
 //
 // A sequence's logits are the same to the bit alone, in a batch of sixteen others, with one or two
 // threads, and however its prompt is cut into chunks: on quantised models of every family, and on
-// every instruction set. Also that engines share nothing, and that a step that fails changes
-// nothing.
+// every instruction set; also where a part of it was computed for another sequence. Also that
+// engines share nothing, and that a step that fails changes nothing.
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -112,6 +112,18 @@ std::vector<float> in_a_crowd(Engine& engine, std::span<const int32_t> tokens) {
   return result;
 }
 
+/// Logits of the last two tokens, where the cache has the beginning from a sequence that is gone.
+std::vector<float> with_cached_prefix(Engine& engine, std::span<const int32_t> tokens) {
+  const SequenceId sequence = engine.create_sequence();
+  const uint32_t there = engine.attach_prefix(sequence, tokens.first(tokens.size() - 2));
+  EXPECT_EQ(there, (tokens.size() - 2) / 32 * 32);
+  const SequenceChunk rest{sequence, tokens.subspan(there), 2};
+  const auto logits = engine.step({&rest, 1});
+  std::vector<float> result(logits.begin(), logits.end());
+  engine.free_sequence(sequence);
+  return result;
+}
+
 void expect_same_bits(const std::vector<float>& a, const std::vector<float>& b, const char* what) {
   ASSERT_EQ(a.size(), b.size()) << what;
   EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0) << what;
@@ -131,6 +143,7 @@ TEST_P(BatchInvarianceTest, LogitsAreTheSameToTheBit) {
       const auto tokens = random_tokens(45, one->vocab_size(), 3);
       const auto expected = alone(*one, tokens, 512);
       for (const float logit : expected) ASSERT_TRUE(std::isfinite(logit));
+      expect_same_bits(with_cached_prefix(*one, tokens), expected, "what another left");
       expect_same_bits(alone(*one, tokens, 1), expected, "chunks of 1");
       expect_same_bits(alone(*one, tokens, 7), expected, "chunks of 7");
       expect_same_bits(alone(*two, tokens, 512), expected, "two threads");
@@ -146,6 +159,38 @@ INSTANTIATE_TEST_SUITE_P(Families, BatchInvarianceTest,
                                          "tiny-qwen3moe", "tiny-gemma2", "tiny-gemma3", "tiny-phi2",
                                          "tiny-phi3"),
                          [](const auto& param) { return std::string(param.param).substr(5); });
+
+/// Two sequences share a beginning, and one of them changes its mind within a block they share.
+TEST(Engine, SequencesThatPartDoNotTouchEachOther) {
+  const MadeModel model("tiny-gemma2", "Q4_K_M");
+  const auto file = open_model_file(model.path());
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0, KvType::kF32}) {
+    auto options = options_for(choose_isa(), 2);
+    options.kv_type = type;
+    const auto engine = Engine::load(file, options);
+    const auto first = random_tokens(90, engine->vocab_size(), 4);
+    auto second = random_tokens(90, engine->vocab_size(), 5);
+    std::copy_n(first.begin(), 50, second.begin());  // parts in the middle of the second block
+    const auto fresh = Engine::load(file, options);
+    const auto first_expected = alone(*fresh, first, 512);
+    const auto second_expected = alone(*fresh, second, 512);
+
+    const auto a = engine->create_sequence();
+    const std::span<const int32_t> all(first);
+    engine->step(std::vector<SequenceChunk>{{a, all.first(80), 0}});
+    const auto b = engine->create_sequence();
+    EXPECT_EQ(engine->attach_prefix(b, first), 64u);
+    engine->truncate_sequence(b, 50);
+    const std::vector<SequenceChunk> both = {{a, all.subspan(80), 2},
+                                             {b, std::span(second).subspan(50), 2}};
+    const auto logits = engine->step(both);
+    const size_t half = logits.size() / 2;
+    expect_same_bits({logits.begin(), logits.begin() + static_cast<ptrdiff_t>(half)},
+                     first_expected, "the one that stayed");
+    expect_same_bits({logits.begin() + static_cast<ptrdiff_t>(half), logits.end()}, second_expected,
+                     "the one that parted");
+  }
+}
 
 TEST(Engine, TwoModelsRunAtOnce) {
   const MadeModel llama("tiny-llama", "Q4_K_M");
@@ -180,7 +225,7 @@ TEST(Engine, AStepThatFailsChangesNothing) {
   EngineOptions options;
   options.context_length = 64;
   options.max_sequences = 2;
-  options.kv_capacity_tokens = 64;
+  options.kv_capacity_tokens = 128;
   options.max_batch_tokens = 80;
   const auto engine = Engine::load(file, options);
   const auto first = engine->create_sequence();
@@ -222,7 +267,7 @@ TEST(Engine, KvCacheThatIsFullIsAnError) {
   EngineOptions options;
   options.context_length = 256;
   options.max_sequences = 2;
-  options.kv_capacity_tokens = 64;  // four blocks of 32 with one spare a sequence
+  options.kv_capacity_tokens = 100;  // four blocks of 32
   const auto engine = Engine::load(file, options);
   const auto tokens = random_tokens(100, engine->vocab_size(), 9);
   const auto first = engine->create_sequence();

@@ -5,36 +5,18 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <fstream>
-#include <limits>
-#include <unistd.h>
+#include <utility>
 
 #include "base/error.h"
+#include "base/hardware.h"
 #include "engine/cpu/cpu_backend.h"
 #include "engine/graph/arch/family.h"
 #include "engine/graph/decoder.h"
+#include "engine/kv_storage.h"
 #include "formats/quant/dequantize.h"
 
 namespace omg {
 namespace {
-
-/// Memory that loading may take without pushing the system into swap: what the kernel says is
-/// available, cut down to the cgroup's limit.
-uint64_t available_memory() {
-  uint64_t available = std::numeric_limits<uint64_t>::max();
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key, unit;
-  for (uint64_t kib; meminfo >> key >> kib >> unit;) {
-    if (key == "MemAvailable:") available = kib * 1024;
-  }
-  uint64_t limit = 0;
-  uint64_t used = 0;
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit &&
-      std::ifstream("/sys/fs/cgroup/memory.current") >> used) {
-    available = std::min(available, limit > used ? limit - used : 0);
-  }
-  return available;
-}
 
 class NativeEngine : public Engine {
  public:
@@ -48,7 +30,9 @@ class NativeEngine : public Engine {
   Isa isa() const override { return isa_; }
   MemoryUse memory_use() const override {
     return {backend_->weights_bytes(), kv_blocks_ * kv_bytes_per_block(spec_, kv_type_),
-            backend_->scratch_bytes()};
+            backend_->scratch_bytes() +
+                uint64_t{max_sequences_} * spec_.vocab_size * sizeof(float) +
+                (storage_ ? kv_storage_memory(backend_->kv_block_bytes()) : 0)};
   }
   const Profile* profile() const override { return backend_->profile(); }
   double measure_read_bandwidth() override { return backend_->measure_read_bandwidth(); }
@@ -65,11 +49,35 @@ class NativeEngine : public Engine {
     check_alive(sequence);
     return pool_->length(sequence);
   }
+  uint32_t attach_prefix(SequenceId sequence, std::span<const int32_t> tokens) override;
+  SequenceBlocks sequence_blocks(SequenceId sequence) const override {
+    check_alive(sequence);
+    return {pool_->only_its_own(sequence), pool_->copies_block(sequence)};
+  }
+  uint32_t free_kv_blocks() const override { return pool_->free_blocks(); }
+  uint32_t max_sequences() const override { return max_sequences_; }
   void truncate_sequence(SequenceId sequence, uint32_t length) override;
   std::span<float> step(std::span<const SequenceChunk> chunks) override;
 
+  std::string kv_storage_text() const override {
+    return storage_ ? storage_->text() : storage_problem_;
+  }
+  bool begin_restore(SequenceId sequence, std::span<const int32_t> tokens, uint32_t max_blocks,
+                     std::function<void()> on_ready) override;
+  uint32_t finish_restore(SequenceId sequence) override {
+    return storage_ ? storage_->finish_restore(sequence) : sequence_length(sequence);
+  }
+  void cancel_restore(SequenceId sequence) override {
+    if (storage_) storage_->cancel_restore(sequence);
+  }
+  bool store_some() override { return storage_ && storage_->store_some(); }
+  void store_all(std::chrono::steady_clock::time_point until) override {
+    if (storage_) storage_->store_all(until);
+  }
+
  private:
   void settle_context(const EngineOptions& options);
+  void open_storage(const KvStorageOptions& options, const CpuBackendOptions& backend);
   void check_alive(SequenceId sequence) const;
   void check(std::span<const SequenceChunk> chunks) const;
   void reserve(std::span<const SequenceChunk> chunks);
@@ -78,6 +86,7 @@ class NativeEngine : public Engine {
   const ModelDescription description_;
   const Isa isa_;
   const uint32_t max_batch_tokens_;
+  const uint32_t max_sequences_;
   const KvType kv_type_;
   DecoderSpec spec_;
   uint32_t context_length_ = 0;
@@ -85,12 +94,15 @@ class NativeEngine : public Engine {
   std::unique_ptr<CpuBackend> backend_;
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<KvBlockPool> pool_;
+  std::unique_ptr<KvStorage> storage_;  // null: none
+  std::string storage_problem_;         // why there is none, where one was asked for
 };
 
 NativeEngine::NativeEngine(const ModelFile& file, const EngineOptions& options)
     : description_(describe_model(file)),
       isa_(choose_isa(options.isa)),
       max_batch_tokens_(std::clamp(options.max_batch_tokens, 1u, 16384u)),
+      max_sequences_(options.max_sequences),
       kv_type_(options.kv_type),
       spec_(make_decoder_spec(file, options.context_length)) {
   settle_context(options);
@@ -117,6 +129,17 @@ NativeEngine::NativeEngine(const ModelFile& file, const EngineOptions& options)
   }
   decoder_ = std::make_unique<Decoder>(file, spec_, *backend_, options.on_progress);
   pool_ = std::make_unique<KvBlockPool>(kv_blocks_, options.max_sequences);
+  if (options.kv_storage.file) open_storage(options.kv_storage, backend);
+}
+
+/// A model runs as well without: what is wrong with the file is told and nothing else.
+void NativeEngine::open_storage(const KvStorageOptions& options, const CpuBackendOptions& backend) {
+  try {
+    const Digest key = kv_storage_key(spec_, backend, options.weights);
+    storage_ = std::make_unique<KvStorage>(*pool_, *backend_, kv_blocks_, key, options);
+  } catch (const Error& error) {
+    storage_problem_ = "off: " + std::string(error.what());
+  }
 }
 
 /// Settles the context: what was asked for, or the model's maximum, or the most whose KV cache
@@ -126,10 +149,11 @@ void NativeEngine::settle_context(const EngineOptions& options) {
     throw Error(ErrorCode::kInvalidArgument, "max_sequences must be 1 to 65536");
   }
   const uint64_t bytes_per_token = kv_bytes_per_block(spec_, options.kv_type) / kKvTile;
-  const uint64_t affordable = available_memory() / 2 / bytes_per_token;
+  const uint64_t affordable = usable_memory() / 2 / bytes_per_token;
   context_length_ = options.context_length;
+  const uint32_t contexts = options.shares_one_context ? 1 : options.max_sequences;
   if (context_length_ == 0) {
-    const uint64_t most = std::max<uint64_t>(affordable / options.max_sequences, kKvBlockTokens);
+    const uint64_t most = std::max<uint64_t>(affordable / contexts, kKvBlockTokens);
     context_length_ = static_cast<uint32_t>(std::min<uint64_t>(spec_.context_length, most));
   }
   if (context_length_ > spec_.context_length) {
@@ -138,15 +162,15 @@ void NativeEngine::settle_context(const EngineOptions& options) {
                     " tokens is more than the model was trained for (" +
                     std::to_string(spec_.context_length) + "): ask for at most that");
   }
-  const uint64_t tokens = options.kv_capacity_tokens
-                              ? options.kv_capacity_tokens
-                              : uint64_t{context_length_} * options.max_sequences;
-  const uint64_t blocks = (tokens + kKvBlockTokens - 1) / kKvBlockTokens + options.max_sequences;
+  const uint64_t tokens = options.kv_capacity_tokens ? options.kv_capacity_tokens
+                                                     : uint64_t{context_length_} * contexts;
+  const uint32_t spare = options.kv_capacity_tokens ? 0 : options.max_sequences;
+  const uint64_t blocks = (tokens + kKvBlockTokens - 1) / kKvBlockTokens + spare;
   if (blocks > (1u << 30) || tokens > affordable * 2) {
     throw Error(ErrorCode::kOutOfMemory, "a KV cache of " + std::to_string(tokens) +
                                              " tokens takes " +
                                              std::to_string(tokens * bytes_per_token >> 20) +
-                                             " MiB, " + std::to_string(available_memory() >> 20) +
+                                             " MiB, " + std::to_string(usable_memory() >> 20) +
                                              " MiB are available: ask for a smaller context");
   }
   kv_blocks_ = static_cast<uint32_t>(blocks);
@@ -161,6 +185,23 @@ void NativeEngine::check_alive(SequenceId sequence) const {
 void NativeEngine::truncate_sequence(SequenceId sequence, uint32_t length) {
   check_alive(sequence);
   pool_->truncate(sequence, std::min(length, pool_->length(sequence)));
+}
+
+uint32_t NativeEngine::attach_prefix(SequenceId sequence, std::span<const int32_t> tokens) {
+  check_alive(sequence);
+  if (pool_->length(sequence) > 0) {
+    throw Error(ErrorCode::kInvalidArgument, "only an empty sequence can begin with a prefix");
+  }
+  return pool_->attach_prefix(sequence,
+                              tokens.first(std::min<size_t>(tokens.size(), context_length_)));
+}
+
+bool NativeEngine::begin_restore(SequenceId sequence, std::span<const int32_t> tokens,
+                                 uint32_t max_blocks, std::function<void()> on_ready) {
+  check_alive(sequence);
+  if (!storage_) return false;
+  const size_t most = std::min<size_t>(tokens.size(), context_length_);
+  return storage_->begin_restore(sequence, tokens.first(most), max_blocks, std::move(on_ready));
 }
 
 void NativeEngine::check(std::span<const SequenceChunk> chunks) const {
@@ -198,11 +239,17 @@ void NativeEngine::check(std::span<const SequenceChunk> chunks) const {
 }
 
 void NativeEngine::reserve(std::span<const SequenceChunk> chunks) {
+  std::vector<KvBlockCopy> copies;
+  const auto copy = [&] {
+    for (const KvBlockCopy& blocks : copies) backend_->copy_kv_block(blocks.from, blocks.to);
+  };
   try {
     for (const auto& chunk : chunks) {
-      pool_->reserve(chunk.sequence, static_cast<uint32_t>(chunk.tokens.size()));
+      pool_->reserve(chunk.sequence, static_cast<uint32_t>(chunk.tokens.size()), copies);
     }
+    copy();
   } catch (...) {
+    copy();  // sequences that got theirs have the copies from now on
     for (const auto& chunk : chunks) pool_->release_unused(chunk.sequence);
     throw;
   }
@@ -235,9 +282,7 @@ std::span<float> NativeEngine::step(std::span<const SequenceChunk> chunks) {
     for (const auto& chunk : chunks) pool_->release_unused(chunk.sequence);
     throw;
   }
-  for (const auto& chunk : chunks) {
-    pool_->commit(chunk.sequence, static_cast<uint32_t>(chunk.tokens.size()));
-  }
+  for (const auto& chunk : chunks) pool_->commit(chunk.sequence, chunk.tokens);
   return logits;
 }
 

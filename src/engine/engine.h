@@ -4,6 +4,7 @@
 // logits. It knows no files, sockets, text or globals; two engines can run in one process.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,24 +22,46 @@
 
 namespace omg {
 
+class File;
+
 enum class ActivationType {
   kInt8,  // quantised weights are multiplied with activations in int8 blocks of 32
   kF32,   // exact reference: activations stay float
 };
+
+/// Where blocks of the KV cache are kept beyond the engine's life.
+struct KvStorageOptions {
+  /// Open for writing, and nobody else's; null: they are not kept.
+  std::shared_ptr<File> file;
+  uint64_t max_bytes = 0;   // of the file
+  uint64_t most_bytes = 0;  // what max_bytes may be at other times
+  /// Equal for equal weights and for no others.
+  std::string weights;
+  /// Called once, on any thread, when writing fails: what is there is still read.
+  std::function<void(const std::string& problem)> on_problem;
+};
+
+/// Memory that keeping blocks of this size takes: those that wait to be written, and one being
+/// read.
+uint64_t kv_storage_memory(uint64_t block_bytes);
 
 struct EngineOptions {
   /// Tokens that one sequence may hold; 0: the model's maximum, or what memory allows if less.
   uint32_t context_length = 0;
   /// Sequences that may be alive at once.
   uint32_t max_sequences = 1;
-  /// Tokens of KV cache shared by all sequences; 0: context_length * max_sequences.
+  /// Tokens of KV cache shared by all sequences, in whole blocks of 32. 0: context_length *
+  /// max_sequences, and a block for each, so that copies of shared ones never have to wait.
   uint64_t kv_capacity_tokens = 0;
+  /// The cache holds one context_length, which all sequences share, where kv_capacity_tokens is 0.
+  bool shares_one_context = false;
   /// Tokens that go through the model in one step; longer prompts are cut into chunks of this.
   uint32_t max_batch_tokens = 512;
   uint32_t threads = 0;  // 0: what affinity and the cgroup quota allow
   KvType kv_type = KvType::kF16;
   ActivationType activations = ActivationType::kInt8;
   std::optional<Isa> isa;  // unset: OMG_CPU_ISA, else the best the machine has
+  KvStorageOptions kv_storage;
   /// Measures what the machine can do, which takes a quarter of a second, and times each operation.
   bool profile = false;
   /// Called with the share of the weights that is loaded, 0 to 1. May throw to stop loading.
@@ -74,6 +97,13 @@ struct SequenceChunk {
   uint32_t logits_count = 0;
 };
 
+/// What a sequence means to the KV cache, for those who plan steps.
+struct SequenceBlocks {
+  uint32_t only_its_own = 0;  // blocks that would be free if it were freed
+  bool copies_block = false;  // its next token needs a copy of its last block, which is shared
+};
+
+/// `scratch_bytes` is for the largest steps, with one token's logits for each sequence.
 struct MemoryUse {
   uint64_t weights_bytes = 0;
   uint64_t kv_bytes = 0;
@@ -110,8 +140,39 @@ class Engine {
   virtual void free_sequence(SequenceId sequence) = 0;
   /// Tokens that the sequence holds.
   virtual uint32_t sequence_length(SequenceId sequence) const = 0;
+  /// Gives an empty sequence what the KV cache still has of the beginning of `tokens`, from other
+  /// sequences or ones that were freed: whole blocks of 32 tokens. Returns how many it holds now.
+  /// To get logits, leave at least one token for step().
+  virtual uint32_t attach_prefix(SequenceId sequence, std::span<const int32_t> tokens) = 0;
+  virtual SequenceBlocks sequence_blocks(SequenceId sequence) const = 0;
+  /// Blocks of 32 tokens that steps can still take.
+  virtual uint32_t free_kv_blocks() const = 0;
+  /// Sequences that may be alive at once.
+  virtual uint32_t max_sequences() const = 0;
   /// Forgets tokens at the end until `length` are left.
   virtual void truncate_sequence(SequenceId sequence, uint32_t length) = 0;
+
+  // Storage of the KV cache; nothing happens here where there is none.
+
+  /// What is kept where, or why nothing is, for people; "" where nothing was asked for.
+  virtual std::string kv_storage_text() const { return {}; }
+  /// Begins to bring what is stored of `tokens` after those that the sequence holds, at most
+  /// `max_blocks` of 32, beside steps of other sequences; this one may not be used before
+  /// finish_restore(). `on_ready` is called once, on another thread, when that may be called.
+  /// False: nothing is stored, and nothing has begun.
+  virtual bool begin_restore(SequenceId, std::span<const int32_t> /*tokens*/,
+                             uint32_t /*max_blocks*/, std::function<void()> /*on_ready*/) {
+    return false;
+  }
+  /// What was brought is the sequence's now. Returns how many tokens it holds.
+  virtual uint32_t finish_restore(SequenceId sequence) { return sequence_length(sequence); }
+  /// Makes it ready soon.
+  virtual void cancel_restore(SequenceId) {}
+  /// Hands what the cache has and the storage has not to be written, as much as it takes at once;
+  /// true: there is more.
+  virtual bool store_some() { return false; }
+  /// All of it, until then, and waits until it is written.
+  virtual void store_all(std::chrono::steady_clock::time_point /*until*/) {}
 
   /// Runs all chunks through the model once and appends them to their sequences. Returns the
   /// logits, chunk after chunk, [sum of logits_count][vocab_size], valid until the next step. All

@@ -34,10 +34,17 @@ class CountingBackend final : public Backend {
     scratch_bytes_ += cpu_buffer_bytes(max_batch_tokens_, columns);
     return std::make_unique<Buffer>(columns);
   }
+  void prepare_experts(size_t width, size_t hidden, const MoeSpec& moe) override {
+    scratch_bytes_ += CpuBackend::experts_bytes(max_batch_tokens_, width, hidden, moe);
+  }
   uint64_t weights_bytes() const override { return weights_bytes_; }
   uint64_t scratch_bytes() const override { return scratch_bytes_; }
 
   // A plan makes no step.
+  void copy_kv_block(uint32_t, uint32_t) override { assert(false); }
+  size_t kv_block_bytes() const override { return 0; }
+  void read_kv_block(uint32_t, std::span<std::byte>) const override { assert(false); }
+  void write_kv_block(uint32_t, std::span<const std::byte>) override { assert(false); }
   void begin(const Step&) override { assert(false); }
   void embed(const EmbeddingTable&, float, Buffer&) override { assert(false); }
   void norm(const Buffer&, const Norm&, Buffer&) override { assert(false); }
@@ -68,9 +75,11 @@ MemoryPlan plan_memory(const ModelFile& file, const MemoryPlanOptions& options) 
   MemoryPlan plan;
   plan.weights_bytes = backend.weights_bytes();
   plan.kv_bytes_per_token = kv_bytes_per_block(spec, options.kv_type) / kKvTile;
+  plan.kv_storage_bytes = kv_storage_memory(kv_bytes_per_block(spec, options.kv_type));
   plan.scratch_bytes =
       backend.scratch_bytes() +
-      cpu_attention_bytes(spec, options.threads ? options.threads : usable_threads());
+      cpu_attention_bytes(spec, options.threads ? options.threads : usable_threads()) +
+      uint64_t{options.max_sequences} * spec.vocab_size * sizeof(float);
   return plan;
 }
 

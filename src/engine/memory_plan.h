@@ -12,16 +12,18 @@ namespace omg {
 
 struct MemoryPlanOptions {
   uint32_t max_batch_tokens = 512;
-  uint32_t threads = 0;  // 0: what affinity and the cgroup quota allow
+  uint32_t max_sequences = 1;  // each has logits of its own
+  uint32_t threads = 0;        // 0: what affinity and the cgroup quota allow
   KvType kv_type = KvType::kF16;
 };
 
 struct MemoryPlan {
   uint64_t weights_bytes = 0;  // in the kernels' layout
   uint64_t kv_bytes_per_token = 0;
-  uint64_t scratch_bytes = 0;  // if steps are as large as they may be
+  uint64_t scratch_bytes = 0;     // if steps are as large as they may be
+  uint64_t kv_storage_bytes = 0;  // besides, where EngineOptions::kv_storage has a file
 
-  /// With a cache of so many tokens.
+  /// With EngineOptions::kv_capacity_tokens of so many.
   uint64_t total_bytes(uint64_t context) const {
     return weights_bytes + scratch_bytes + kv_bytes_per_token * context;
   }

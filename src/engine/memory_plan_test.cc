@@ -35,16 +35,18 @@ TEST_P(MemoryPlanTest, IsWhatALoadTakes) {
     load.kv_type = kv.type;
     load.threads = 2;
     load.max_batch_tokens = 128;
+    load.max_sequences = 3;
+    load.kv_capacity_tokens = 70;
     MemoryPlanOptions options;
     options.kv_type = kv.type;
     options.threads = load.threads;
     options.max_batch_tokens = load.max_batch_tokens;
+    options.max_sequences = load.max_sequences;
     const MemoryPlan plan = plan_memory(file, options);
     const MemoryUse use = Engine::load(file, load)->memory_use();
     EXPECT_EQ(plan.weights_bytes, use.weights_bytes) << kv.name;
     EXPECT_EQ(plan.scratch_bytes, use.scratch_bytes) << kv.name;
-    // A sequence may need one block more than its tokens fill.
-    EXPECT_EQ(plan.kv_bytes_per_token * (64 + 32), use.kv_bytes) << kv.name;
+    EXPECT_EQ(plan.kv_bytes_per_token * 96, use.kv_bytes) << kv.name;  // whole blocks
     EXPECT_EQ(plan.total_bytes(96), use.weights_bytes + use.scratch_bytes + use.kv_bytes);
   }
 }

@@ -3,6 +3,7 @@
 // Attention on the CPU: norm and rotation of queries and keys, the cache append, and the split of
 // the work into tiles.
 #include <algorithm>
+#include <cstring>
 
 #include "engine/cpu/cpu_backend.h"
 #include "engine/cpu/cpu_rope_table.h"
@@ -49,6 +50,41 @@ void CpuBackend::rotate(const AttentionOp& op) {
     turn(op.query, op.query_norm, row);
     turn(op.key, op.key_norm, row);
   });
+}
+
+void CpuBackend::copy_kv_block(uint32_t from, uint32_t to) {
+  const auto copy = [&](AlignedBytes& layer, size_t head_bytes) {
+    const size_t bytes = head_bytes * spec_.kv_heads;
+    std::memcpy(layer.data() + to * bytes, layer.data() + from * bytes, bytes);
+  };
+  for (AlignedBytes& layer : keys_) copy(layer, key_head_bytes_);
+  for (AlignedBytes& layer : values_) copy(layer, value_head_bytes_);
+}
+
+size_t CpuBackend::kv_block_bytes() const {
+  return kv_bytes_per_block(spec_, options_.kv_type);
+}
+
+void CpuBackend::read_kv_block(uint32_t block, std::span<std::byte> bytes) const {
+  std::byte* out = bytes.data();
+  const auto copy = [&](const AlignedBytes& layer, size_t head_bytes) {
+    const size_t size = head_bytes * spec_.kv_heads;
+    std::memcpy(out, layer.data() + block * size, size);
+    out += size;
+  };
+  for (const AlignedBytes& layer : keys_) copy(layer, key_head_bytes_);
+  for (const AlignedBytes& layer : values_) copy(layer, value_head_bytes_);
+}
+
+void CpuBackend::write_kv_block(uint32_t block, std::span<const std::byte> bytes) {
+  const std::byte* in = bytes.data();
+  const auto copy = [&](AlignedBytes& layer, size_t head_bytes) {
+    const size_t size = head_bytes * spec_.kv_heads;
+    std::memcpy(layer.data() + block * size, in, size);
+    in += size;
+  };
+  for (AlignedBytes& layer : keys_) copy(layer, key_head_bytes_);
+  for (AlignedBytes& layer : values_) copy(layer, value_head_bytes_);
 }
 
 void CpuBackend::append(const AttentionOp& op) {

@@ -45,6 +45,10 @@ class CpuBackend : public Backend {
   std::unique_ptr<EmbeddingTable> load_embeddings(const ModelFile& file, const TensorView& tensor,
                                                   const Matrix* head) override;
   std::unique_ptr<Buffer> create_buffer(size_t columns) override;
+  void prepare_experts(size_t width, size_t hidden, const MoeSpec& moe) override;
+  /// What prepare_experts() takes.
+  static uint64_t experts_bytes(uint32_t max_batch_tokens, size_t width, size_t hidden,
+                                const MoeSpec& moe);
   /// Frequency divisors are vectors of the model: set once they are loaded.
   void set_rope_divisors(std::span<const float> divisors);
   uint64_t weights_bytes() const override { return weights_bytes_; }
@@ -59,6 +63,10 @@ class CpuBackend : public Backend {
   /// Null unless the options ask for a profile.
   const Profile* profile() const { return profiler_ ? &profiler_->profile() : nullptr; }
 
+  void copy_kv_block(uint32_t from, uint32_t to) override;
+  size_t kv_block_bytes() const override;
+  void read_kv_block(uint32_t block, std::span<std::byte> bytes) const override;
+  void write_kv_block(uint32_t block, std::span<const std::byte> bytes) override;
   void begin(const Step& step) override;
   void embed(const EmbeddingTable& table, float scale, Buffer& out) override;
   void norm(const Buffer& in, const Norm& norm, Buffer& out) override;

@@ -5,6 +5,7 @@
 #include "engine/cpu/cpu_experts.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -107,17 +108,25 @@ void CpuBackend::multiply_experts(const Matrix& stack, const ActivationsView& x,
   });
 }
 
+uint64_t CpuBackend::experts_bytes(uint32_t max_batch_tokens, size_t width, size_t hidden,
+                                   const MoeSpec& moe) {
+  return ExpertScratch::bytes(size_t{max_batch_tokens} * moe.experts_used, width, hidden,
+                              moe.experts);
+}
+
+void CpuBackend::prepare_experts(size_t width, size_t hidden, const MoeSpec& moe) {
+  experts_ = std::make_unique<ExpertScratch>(size_t{options_.max_batch_tokens} * moe.experts_used,
+                                             width, hidden, moe.experts);
+  scratch_bytes_ += experts_bytes(options_.max_batch_tokens, width, hidden, moe);
+}
+
 void CpuBackend::run_experts(const Buffer& in, const ExpertsOp& op, Buffer& out) {
   const auto& x = cpu(in).activations;
   auto& y = cpu(out).activations;
   y.reshape(rows_, out.columns);
   if (rows_ == 0) return;
   const size_t used = op.moe.experts_used;
-  if (!experts_) {
-    const size_t most = size_t{options_.max_batch_tokens} * used;
-    experts_ = std::make_unique<ExpertScratch>(most, in.columns, op.up->rows, op.moe.experts);
-    scratch_bytes_ += most * (in.columns * 10 + op.up->rows * 10 + op.moe.experts * 4);
-  }
+  assert(experts_);
   auto& scratch = *experts_;
   const Routing routing = route(x, op);
   const size_t sorted = routing.source.size();

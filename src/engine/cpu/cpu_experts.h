@@ -27,6 +27,12 @@ struct CpuBackend::ExpertScratch {
   }
   /// An expert with so many rows begins at a whole tile of activations, as tiled products want.
   static constexpr size_t kAlignedRows = 4 * kTileTokens;
+  static uint64_t bytes(size_t rows, size_t width, size_t hidden, size_t experts) {
+    const size_t positions = most_positions(rows, experts);
+    return 2 * cpu_buffer_bytes(static_cast<uint32_t>(positions), width) +
+           2 * cpu_buffer_bytes(static_cast<uint32_t>(positions), hidden) +
+           rows * experts * sizeof(float);
+  }
 
   ExpertScratch(size_t rows, size_t width, size_t hidden, size_t experts)
       : scores(rows * experts),

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -116,8 +117,19 @@ class Backend {
                                                           const TensorView& tensor,
                                                           const Matrix* head) = 0;
   virtual std::unique_ptr<Buffer> create_buffer(size_t columns) = 0;
+  /// Sets aside what run_experts() works in: rows of `width` columns through experts whose hidden
+  /// layer has `hidden`. All layers share it.
+  virtual void prepare_experts(size_t width, size_t hidden, const MoeSpec& moe) = 0;
   virtual uint64_t weights_bytes() const = 0;
   virtual uint64_t scratch_bytes() const = 0;
+
+  /// Copies all that a block of the KV cache holds, in all layers.
+  virtual void copy_kv_block(uint32_t from, uint32_t to) = 0;
+  /// The bytes of a block, as many as kv_block_bytes() says, and back. A block that no step uses
+  /// may be written by another thread while one runs.
+  virtual size_t kv_block_bytes() const = 0;
+  virtual void read_kv_block(uint32_t block, std::span<std::byte> bytes) const = 0;
+  virtual void write_kv_block(uint32_t block, std::span<const std::byte> bytes) = 0;
 
   // --- one step
   /// Fixes rows and positions for the operations that follow.

@@ -215,6 +215,8 @@ Decoder::Decoder(const ModelFile& file, const DecoderSpec& spec, Backend& backen
     if (spec.fused_gate_up) own_hidden_ = backend.create_buffer(hidden);
     hidden_ = own_hidden_ ? own_hidden_.get() : up_.get();
     if (spec.gated && !spec.fused_gate_up) gate_ = backend.create_buffer(hidden);
+  } else {
+    backend.prepare_experts(width, hidden, spec.moe);
   }
 }
 

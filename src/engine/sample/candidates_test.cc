@@ -145,9 +145,34 @@ TEST(Candidates, TopKEqualsAFullSort) {
   }
 }
 
-/// Number of leading ids whose probabilities reach p.
-size_t prefix_of(const std::vector<double>& probabilities, const std::vector<int32_t>& order,
-                 double p) {
+std::vector<int32_t> in_order(std::vector<int32_t> ids) {
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+/// Ids of the shortest beginning of `order` that has the share p, as the header defines it: sums
+/// are exact.
+std::vector<int32_t> prefix_of(std::span<const float> logits, const std::vector<int32_t>& order,
+                               float p) {
+  const float peak = *std::max_element(logits.begin(), logits.end());
+  std::vector<int64_t> units;
+  for (const float logit : logits) {
+    units.push_back(std::llrint(static_cast<double>(exp_weight(logit - peak)) * 0x1p39));
+  }
+  const auto total = static_cast<double>(std::accumulate(units.begin(), units.end(), int64_t{0}));
+  int64_t reached = 0;
+  std::vector<int32_t> ids;
+  for (const int32_t id : order) {
+    ids.push_back(id);
+    reached += units[static_cast<size_t>(id)];
+    if (static_cast<double>(reached) >= static_cast<double>(p) * total) break;
+  }
+  return in_order(ids);
+}
+
+/// How many of the likeliest have the share p, in double precision all through.
+size_t prefix_size(const std::vector<double>& probabilities, const std::vector<int32_t>& order,
+                   double p) {
   double reached = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     reached += probabilities[static_cast<size_t>(order[i])];
@@ -156,35 +181,56 @@ size_t prefix_of(const std::vector<double>& probabilities, const std::vector<int
   return order.size();
 }
 
-/// The cut at share p may lie between those of two shares that differ by rounding.
-void expect_prefix(const std::vector<Candidate>& kept, const std::vector<double>& probabilities,
-                   const std::vector<int32_t>& order, float p) {
-  constexpr double kRounding = 1e-6;
-  EXPECT_GE(kept.size(), prefix_of(probabilities, order, p * (1 - kRounding)));
-  EXPECT_LE(kept.size(), prefix_of(probabilities, order, p * (1 + kRounding)));
-  EXPECT_TRUE(std::equal(kept.begin(), kept.end(), order.begin(),
-                         [](const Candidate& c, int32_t id) { return c.token == id; }));
+/// Logits of many kinds: spread, peaked, tied in part and altogether, forbidden in part.
+std::vector<std::vector<float>> kinds_of_logits(size_t vocab, uint32_t seed) {
+  std::vector<std::vector<float>> kinds;
+  for (const float spread : {0.01f, 0.5f, 3.0f, 20.0f}) {
+    kinds.push_back(random_logits(vocab, seed, spread));
+  }
+  kinds.push_back(tied_logits(vocab, seed));
+  kinds.emplace_back(vocab, -1.5f);
+  kinds.push_back(random_logits(vocab, seed, 1.0f));
+  kinds.back()[vocab / 2] += 9;
+  kinds.push_back(random_logits(vocab, seed, 4.0f));
+  for (size_t i = 0; i + 1 < vocab; i += 1 + seed) {
+    kinds.back()[i] = std::numeric_limits<float>::lowest();
+  }
+  kinds.push_back(tied_logits(vocab, seed));  // both zeros are one
+  for (float& logit : kinds.back()) logit = logit < 4 ? -0.0f : logit < 6 ? 0.0f : -0.25f;
+  return kinds;
+}
+
+constexpr size_t kPrefixVocabs[] = {1, 2, 33, 300, 5000, 128 * 1024};
+
+std::vector<float> shares_for(size_t vocab) {
+  if (vocab > 5000) return {0.5f, 0.95f, 0.99999994f};
+  return {0.0f, 1e-8f, 0.1f, 0.5f, 0.9f, 0.95f, 0.9999f, 0.99999994f};
 }
 
 TEST(Candidates, TopPEqualsAFullSort) {
-  for (const size_t vocab : kVocabs) {
-    for (uint32_t seed = 0; seed < 4; ++seed) {
-      for (const float spread : {0.5f, 4.0f, 20.0f}) {
-        const auto logits = random_logits(vocab, seed, spread);
+  for (const size_t vocab : kPrefixVocabs) {
+    for (uint32_t seed = 0; seed < (vocab > 5000 ? 1u : 8u); ++seed) {
+      for (const auto& logits : kinds_of_logits(vocab, seed)) {
         const auto order = sorted_ids(logits);
         const auto probabilities = softmax(logits);
-        for (const float p : {0.0f, 0.1f, 0.5f, 0.9f, 0.99f, 0.9999f}) {
-          auto candidates = all_of(logits);
-          const double total = fill_weights(candidates);
-          keep_top_p(candidates, p, total);
-          expect_prefix(candidates, probabilities, order, p);
-
-          // The floor leaves out nothing that belongs to the prefix.
-          const float peak = find_peak(logits).logit;
-          auto fewer = select_at_least(logits, top_p_floor(peak, total, vocab, p));
-          fill_weights(fewer);
-          keep_top_p(fewer, p, total);
-          EXPECT_EQ(ids_of(fewer), ids_of(candidates)) << vocab << " " << p;
+        auto all = all_of(logits);
+        fill_weights(all);
+        auto likeliest_first = select_top_k(logits, vocab);
+        fill_weights(likeliest_first);
+        for (const float p : shares_for(vocab)) {
+          const auto expected = prefix_of(logits, order, p);
+          ASSERT_EQ(ids_of(select_top_p(logits, p)), expected) << vocab << " " << p;
+          auto candidates = all;
+          keep_top_p(candidates, p);
+          ASSERT_EQ(ids_of(candidates), expected) << vocab << " " << p;
+          candidates = likeliest_first;
+          keep_top_p(candidates, p);
+          ASSERT_EQ(candidates.size(), expected.size());
+          ASSERT_TRUE(std::equal(candidates.begin(), candidates.end(), order.begin(),
+                                 [](const Candidate& c, int32_t id) { return c.token == id; }));
+          // And that is what it should be, but for the rounding of weights.
+          ASSERT_GE(expected.size(), prefix_size(probabilities, order, p - 1e-6)) << vocab;
+          ASSERT_LE(expected.size(), prefix_size(probabilities, order, p + 1e-6)) << vocab;
         }
       }
     }
@@ -209,32 +255,50 @@ TEST(Candidates, MinPEqualsItsDefinition) {
   }
 }
 
-TEST(Candidates, TypicalEqualsAFullSort) {
-  for (const size_t vocab : kVocabs) {
-    for (uint32_t seed = 0; seed < 4; ++seed) {
-      const auto logits = random_logits(vocab, seed);
-      const auto probabilities = softmax(logits);
-      double entropy = 0;
-      for (const double p : probabilities) entropy -= p > 0 ? p * std::log(p) : 0;
-      const auto distance = [&](int32_t id) {
-        return std::abs(-std::log(probabilities[static_cast<size_t>(id)]) - entropy);
-      };
-      std::vector<int32_t> order(vocab);
-      std::iota(order.begin(), order.end(), 0);
-      std::sort(order.begin(), order.end(),
-                [&](int32_t a, int32_t b) { return distance(a) < distance(b); });
-      for (const float p : {0.0f, 0.2f, 0.9f}) {
-        auto candidates = all_of(logits);
-        const double total = fill_weights(candidates);
-        keep_typical(candidates, p, total);
-        constexpr double kRounding = 1e-5;
-        const size_t least = prefix_of(probabilities, order, p * (1 - kRounding));
-        const size_t most = prefix_of(probabilities, order, p * (1 + kRounding));
-        EXPECT_GE(candidates.size(), least);
-        EXPECT_LE(candidates.size(), most);
-        // Distances that are equal in floats may change places: compare them, not the ids.
-        for (size_t i = 0; i < candidates.size(); ++i) {
-          ASSERT_NEAR(distance(candidates[i].token), distance(order[i]), 1e-5) << i;
+/// What is left out is further away than what is kept, and one less would not have been enough;
+/// how far away a token is can be told to 1e-4, and its weight to 1e-6.
+void expect_typical(const std::vector<Candidate>& kept, std::span<const float> logits, float p) {
+  const auto probabilities = softmax(logits);
+  double entropy = 0;
+  for (const double q : probabilities) entropy -= q > 0 ? q * std::log(q) : 0;
+  const double peak = *std::max_element(logits.begin(), logits.end());
+  double log_total = 0;
+  for (const float logit : logits) log_total += std::exp(logit - peak);
+  log_total = std::log(log_total);
+  const auto distance = [&](size_t id) {
+    return std::abs(log_total - (logits[id] - peak) - entropy);
+  };
+  std::vector<bool> is_kept(logits.size());
+  double furthest = 0;
+  double reached = 0;
+  for (const Candidate& candidate : kept) {
+    const auto id = static_cast<size_t>(candidate.token);
+    is_kept[id] = true;
+    furthest = std::max(furthest, distance(id));
+    reached += probabilities[id];
+  }
+  double nearer = 0;  // weight of what is nearer than the last
+  for (size_t id = 0; id < logits.size(); ++id) {
+    if (!is_kept[id]) {
+      ASSERT_GE(distance(id), furthest - 1e-4) << id;
+    }
+    if (distance(id) < furthest - 1e-4) nearer += probabilities[id];
+  }
+  ASSERT_GE(reached, p - 1e-6);
+  ASSERT_LE(nearer, p + 1e-6);
+}
+
+TEST(Candidates, TypicalEqualsItsDefinition) {
+  for (const size_t vocab : kPrefixVocabs) {
+    for (uint32_t seed = 0; seed < (vocab > 5000 ? 1u : 8u); ++seed) {
+      for (const auto& logits : kinds_of_logits(vocab, seed)) {
+        for (const float p : shares_for(vocab)) {
+          const auto kept = select_typical(logits, p);
+          expect_typical(kept, logits, p);
+          auto candidates = all_of(logits);
+          fill_weights(candidates);
+          keep_typical(candidates, p);
+          ASSERT_EQ(ids_of(candidates), ids_of(kept)) << vocab << " " << p;
         }
       }
     }

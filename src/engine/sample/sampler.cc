@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The steps of sampling in their order. What a step costs is bounded by what it must look at:
-// greedy and top_k pass over the vocabulary once, top_p and min_p without top_k twice; only
-// typical_p without top_k gathers all of it.
+// greedy and top_k pass over the vocabulary once, top_p and min_p without top_k twice, typical_p
+// three times; what the draw is made from is what the first of them has left.
 #include "engine/sample/sampler.h"
 
 #include <algorithm>
@@ -50,6 +50,8 @@ constexpr std::array<Range<int32_t>, 3> kIntRanges = {{
 constexpr float kMaxBias = 1e9f;
 /// Changed logits stay finite, so that differences of two are no NaN.
 constexpr float kMaxLogit = 1e30f;
+/// Of tokens that may not come: below all others, so never the best, and of no weight beside any.
+constexpr float kForbidden = std::numeric_limits<float>::lowest();
 
 std::string number_text(float value) {
   std::array<char, 32> text;
@@ -79,19 +81,31 @@ float clamp_logit(float logit) {
   return std::clamp(logit, -kMaxLogit, kMaxLogit);
 }
 
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int32_t count,
-                                       double log_sum) {
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, std::span<const float> peaks,
+                                       int32_t count, double log_sum) {
   std::vector<TokenLogprob> result;
   if (count == 0) return result;
-  for (const Candidate& candidate : select_top_k(logits, static_cast<size_t>(count))) {
+  for (const Candidate& candidate : select_top_k(logits, static_cast<size_t>(count), peaks)) {
     result.push_back({candidate.token, static_cast<float>(candidate.logit - log_sum)});
   }
   return result;
 }
 
+void forbid_others(std::span<float> logits, std::span<const uint32_t> allowed) {
+  assert(allowed.size() * 32 >= logits.size());
+  for (size_t start = 0; start < logits.size(); start += 32) {
+    const uint32_t word = allowed[start / 32];
+    if (word == ~0u) continue;
+    const size_t count = std::min<size_t>(32, logits.size() - start);
+    for (size_t i = 0; i < count; ++i) {
+      if ((word >> i & 1) == 0) logits[start + i] = kForbidden;
+    }
+  }
+}
+
 /// One NaN among the weights of a damaged file reaches every logit: that is an error, not a crash.
-Peak find_finite_peak(std::span<const float> logits) {
-  const Peak peak = find_peak(logits);
+Peak find_finite_peak(std::span<const float> logits, std::span<const float> peaks) {
+  const Peak peak = find_peak(logits, peaks);
   if (!peak.finite) {
     throw Error(ErrorCode::kCorrupt,
                 "no token can be chosen: the model computed logits that are not finite numbers; "
@@ -158,33 +172,35 @@ void Sampler::apply_penalties(std::span<float> logits, Changes& changes) const {
   }
 }
 
-SampledToken Sampler::sample(std::span<float> logits) {
+SampledToken Sampler::sample(std::span<float> logits, std::span<const uint32_t> allowed) {
   assert(!logits.empty());
   SampledToken result{};
   double log_sum = 0;
   const bool reports = options_.top_logprobs >= 0;
   if (reports) {
-    const float peak = find_finite_peak(logits).logit;
+    const std::vector<float> peaks = block_peaks(logits);
+    const float peak = find_finite_peak(logits, peaks).logit;
     log_sum = peak + std::log(sum_weights(logits, peak));
-    result.top = top_logprobs(logits, options_.top_logprobs, log_sum);
+    result.top = top_logprobs(logits, peaks, options_.top_logprobs, log_sum);
   }
   Changes changes;
   apply_bias(logits, changes);
   apply_penalties(logits, changes);
+  if (!allowed.empty()) forbid_others(logits, allowed);
   result.token = choose(logits);
+  // Backwards: the first change of a token knew the logit that the model gave it.
+  for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+    logits[static_cast<size_t>(change->first)] = change->second;
+  }
   if (reports) {
-    // The first change of a token knew the logit that the model gave it.
-    const auto change = std::find_if(changes.begin(), changes.end(),
-                                     [&](const auto& c) { return c.first == result.token; });
-    const float logit =
-        change != changes.end() ? change->second : logits[static_cast<size_t>(result.token)];
-    result.logprob = static_cast<float>(logit - log_sum);
+    result.logprob = static_cast<float>(logits[static_cast<size_t>(result.token)] - log_sum);
   }
   return result;
 }
 
 int32_t Sampler::choose(std::span<const float> logits) {
-  const Peak peak = find_finite_peak(logits);
+  const std::vector<float> peaks = block_peaks(logits);
+  const Peak peak = find_finite_peak(logits, peaks);
   if (options_.temperature == 0) return peak.token;
 
   const double uniform = uniform_draw(seed_, draws_++);
@@ -192,7 +208,7 @@ int32_t Sampler::choose(std::span<const float> logits) {
   if (!cuts_k && options_.typical_p == 1 && options_.top_p == 1 && options_.min_p == 0) {
     return static_cast<int32_t>(draw_index(logits, peak.logit, options_.temperature, uniform));
   }
-  const std::vector<Candidate> candidates = cut(logits, peak.logit, cuts_k);
+  const std::vector<Candidate> candidates = cut(logits, peaks, peak.logit, cuts_k);
   std::vector<float> kept(candidates.size());
   std::transform(candidates.begin(), candidates.end(), kept.begin(),
                  [](const Candidate& candidate) { return candidate.logit; });
@@ -200,30 +216,26 @@ int32_t Sampler::choose(std::span<const float> logits) {
   return candidates[draw_index(kept, best, options_.temperature, uniform)].token;
 }
 
-std::vector<Candidate> Sampler::cut(std::span<const float> logits, float peak, bool cuts_k) const {
-  constexpr float kNoFloor = -std::numeric_limits<float>::infinity();
+std::vector<Candidate> Sampler::cut(std::span<const float> logits, std::span<const float> peaks,
+                                    float peak, bool cuts_k) const {
   const bool cuts_typical = options_.typical_p < 1;
   const bool cuts_p = options_.top_p < 1;
   std::vector<Candidate> candidates;
-  double total = 0;  // of the weights that the next step takes its share of
   if (cuts_k) {
-    candidates = select_top_k(logits, static_cast<size_t>(options_.top_k));
-    total = fill_weights(candidates);
+    candidates = select_top_k(logits, static_cast<size_t>(options_.top_k), peaks);
   } else if (cuts_typical) {
-    candidates = select_at_least(logits, kNoFloor);
-    total = fill_weights(candidates);
+    candidates = select_typical(logits, options_.typical_p, peaks);
   } else if (cuts_p) {
-    total = sum_weights(logits, peak);
-    candidates = select_at_least(logits, top_p_floor(peak, total, logits.size(), options_.top_p));
-    fill_weights(candidates);
+    candidates = select_top_p(logits, options_.top_p, peaks);
   } else {
-    candidates = select_at_least(logits, peak + std::log(options_.min_p));
+    candidates = select_at_least(logits, peak + std::log(options_.min_p), peaks);
   }
-  if (cuts_typical) {
-    keep_typical(candidates, options_.typical_p, total);
-    total = fill_weights(candidates);
+  if (cuts_k || cuts_typical) fill_weights(candidates);
+  if (cuts_k && cuts_typical) {
+    keep_typical(candidates, options_.typical_p);
+    fill_weights(candidates);
   }
-  if (cuts_p) keep_top_p(candidates, options_.top_p, total);
+  if (cuts_p && (cuts_k || cuts_typical)) keep_top_p(candidates, options_.top_p);
   if (options_.min_p > 0) keep_min_p(candidates, options_.min_p);
   return candidates;
 }

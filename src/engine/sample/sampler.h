@@ -60,9 +60,11 @@ class Sampler {
   /// Tells the sampler about a token that penalties count (prompt and answer alike).
   void accept(int32_t token);
   /// Chooses; does not accept(). `logits` is the whole vocabulary, of finite numbers:
-  /// Error(kCorrupt) when one is not. It is scratch: changed on return. Error(kInvalidArgument)
-  /// when logit_bias names a token outside the vocabulary.
-  SampledToken sample(std::span<float> logits);
+  /// Error(kCorrupt) when one is not. Error(kInvalidArgument) when logit_bias names a token outside
+  /// the vocabulary. With `allowed`, only tokens t may come whose bit t % 32 of word t / 32 is set;
+  /// at least one is. It holds a bit for every logit. Logits of others are lost; the rest are as
+  /// they were on return, so that another choice can be made.
+  SampledToken sample(std::span<float> logits, std::span<const uint32_t> allowed = {});
   /// What draws the same tokens again when given as SamplingOptions::seed.
   uint64_t seed() const { return seed_; }
 
@@ -72,7 +74,8 @@ class Sampler {
   void apply_bias(std::span<float> logits, Changes& changes) const;
   void apply_penalties(std::span<float> logits, Changes& changes) const;
   int32_t choose(std::span<const float> logits);
-  std::vector<Candidate> cut(std::span<const float> logits, float peak, bool cuts_k) const;
+  std::vector<Candidate> cut(std::span<const float> logits, std::span<const float> peaks,
+                             float peak, bool cuts_k) const;
 
   SamplingOptions options_;
   uint64_t seed_;

@@ -13,11 +13,13 @@ namespace {
 
 constexpr size_t kVocab = 128 * 1024;
 
-void run(benchmark::State& state, SamplingOptions options) {
+/// Normally distributed logits, and ten that stand above them by 0.1, 0.2 … of `lead`.
+void run(benchmark::State& state, SamplingOptions options, float spread = 3.0f, float lead = 0) {
   std::mt19937 random(1);
-  std::normal_distribution<float> normal(0.0f, 3.0f);
+  std::normal_distribution<float> normal(0.0f, 1.0f);
   std::vector<float> logits(kVocab);
-  for (float& logit : logits) logit = normal(random);
+  for (float& logit : logits) logit = spread * normal(random);
+  for (size_t i = 1; i <= 10; ++i) logits[i * 1000] += 0.1f * static_cast<float>(i) * lead;
   options.seed = 1;
   Sampler sampler(options);
   std::vector<float> scratch(kVocab);
@@ -49,6 +51,23 @@ void top_p_alone(benchmark::State& state) {
   options.top_p = 0.95f;
   run(state, options);
 }
+/// As trained models are: few tokens have nearly all of the probability.
+void top_p_sure(benchmark::State& state) {
+  SamplingOptions options = only_temperature();
+  options.top_p = 0.95f;
+  run(state, options, 1.5f, 24.0f);
+}
+void min_p_alone(benchmark::State& state) {
+  SamplingOptions options = only_temperature();
+  options.min_p = 0.05f;
+  run(state, options);
+}
+/// The slowest that there is to choose from: all are equal.
+void top_p_of_equals(benchmark::State& state) {
+  SamplingOptions options = only_temperature();
+  options.top_p = 0.95f;
+  run(state, options, 0.0f);
+}
 void typical_alone(benchmark::State& state) {
   SamplingOptions options = only_temperature();
   options.typical_p = 0.95f;
@@ -62,6 +81,9 @@ BENCHMARK(greedy);
 BENCHMARK(defaults);
 BENCHMARK(temperature_alone);
 BENCHMARK(top_p_alone);
+BENCHMARK(top_p_sure);
+BENCHMARK(top_p_of_equals);
+BENCHMARK(min_p_alone);
 BENCHMARK(typical_alone);
 BENCHMARK(logprobs);
 

@@ -313,6 +313,48 @@ TEST(Sampler, SameSeedGivesSameTokensWhateverElseIsSampled) {
   EXPECT_NE(draw_tokens(other, 50), alone);
 }
 
+/// As if the others were not in the vocabulary; and the logits are there for another choice.
+TEST(Sampler, OnlyAllowedTokensComeAndTheRestIsAsWithoutTheOthers) {
+  constexpr size_t kCount = 700;
+  const auto logits = random_logits(kCount, 5);
+  std::vector<int32_t> few;
+  std::vector<uint32_t> allowed((kCount + 31) / 32);
+  for (size_t i = 3; i < kCount; i += 1 + i % 40) {
+    few.push_back(static_cast<int32_t>(i));
+    allowed[i / 32] |= 1u << (i % 32);
+  }
+  std::vector<SamplingOptions> kinds(6, all_off());
+  kinds[0].temperature = 0;
+  kinds[1].top_k = 5;
+  kinds[2].top_k = 12;
+  kinds[3].top_p = 0.7f;
+  kinds[4].typical_p = 0.6f;
+  kinds[5].min_p = 0.05f;
+  for (SamplingOptions options : kinds) {
+    options.repeat_penalty = 1.3f;
+    options.top_logprobs = 0;
+    options.logit_bias = {{few[2], 3.0f}, {0, 100.0f}};
+    SamplingOptions own = options;
+    own.logit_bias = {{2, 3.0f}};
+    Sampler sampler(options);
+    Sampler small(own);
+    sampler.accept(few[1]);
+    small.accept(1);
+    for (int draw = 0; draw < 300; ++draw) {
+      std::vector<float> all = logits;
+      std::vector<float> kept;
+      for (const int32_t token : few) kept.push_back(logits[static_cast<size_t>(token)]);
+      const SampledToken chosen = sampler.sample(all, allowed);
+      ASSERT_EQ(chosen.token, few[static_cast<size_t>(small.sample(kept).token)]);
+      ASSERT_EQ(all[static_cast<size_t>(chosen.token)], logits[static_cast<size_t>(chosen.token)]);
+      ASSERT_LT(chosen.logprob, 0);
+      for (const int32_t token : few) {
+        ASSERT_EQ(all[static_cast<size_t>(token)], logits[static_cast<size_t>(token)]);
+      }
+    }
+  }
+}
+
 TEST(Sampler, ReportsTheSeedThatItDrew) {
   SamplingOptions options;
   options.seed = -1;

@@ -7,12 +7,13 @@
 namespace omg {
 
 AnswerStream::AnswerStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
-                           const PieceSink& sink, std::span<const TokenId> shown)
+                           PieceSink sink, std::span<const TokenId> shown, bool reports_tokens)
     : tokenizer_(tokenizer),
       shown_tokens_(shown),
       detokenizer_(tokenizer),
       stops_(stops),
-      sink_(sink) {}
+      sink_(std::move(sink)),
+      reports_tokens_(reports_tokens) {}
 
 bool AnswerStream::push(SampledToken token) {
   std::string text = detokenizer_.push(token.token);
@@ -40,7 +41,8 @@ void AnswerStream::add_text(const std::string& text) {
 
 void AnswerStream::show(std::string text, bool ends) {
   shown_ += text.size();
-  GenerationPiece piece{std::move(text), {}, {}};
+  AnswerPiece piece;
+  piece.text = std::move(text);
   // At the end a token that was shown in part is reported too; one that lies wholly in the stop
   // string is not.
   const bool stopped = stops_.matched() != nullptr;
@@ -48,11 +50,24 @@ void AnswerStream::show(std::string text, bool ends) {
     const PendingToken& first = pending_.front();
     const bool due = stopped ? first.start < shown_ : ends || (settled_ > 0 && first.end <= shown_);
     if (!due) break;
-    piece.tokens.push_back(std::move(pending_.front().token));
+    ++piece.token_count;
+    if (reports_tokens_) piece.tokens.push_back(describe(first.token));
     pending_.pop_front();
     if (settled_ > 0) --settled_;
   }
-  if (sink_ && !(piece.text.empty() && piece.tokens.empty())) sink_(piece);
+  if (sink_ && !(piece.text.empty() && piece.token_count == 0)) sink_(std::move(piece));
+}
+
+AnswerToken AnswerStream::describe(const SampledToken& token) const {
+  AnswerToken described;
+  described.token = token.token;
+  described.bytes = tokenizer_.token_bytes(token.token, /*show_special=*/true);
+  described.logprob = token.logprob;
+  for (const TokenLogprob& other : token.top) {
+    described.top.push_back(
+        {other.token, tokenizer_.token_bytes(other.token, /*show_special=*/true), other.logprob});
+  }
+  return described;
 }
 
 }  // namespace omg

@@ -6,24 +6,28 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/sample/sampler.h"
-#include "runtimes/native/session.h"
+#include "runtimes/answer.h"
 #include "runtimes/native/stop_matcher.h"
 #include "text/tokenizer/detokenizer.h"
 
 namespace omg {
 
-/// For one answer; not thread-safe. Tokenizer, sink and `shown` must outlive it. What the sink
+using PieceSink = std::function<void(AnswerPiece&& piece)>;
+
+/// For one answer; not thread-safe. Tokenizer and `shown` must outlive it. What the sink
 /// throws passes through; the stream is then done with.
 class AnswerStream {
  public:
-  /// `shown`: control tokens whose text is part of the answer.
-  AnswerStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops,
-               const PieceSink& sink, std::span<const TokenId> shown = {});
+  /// `shown`: control tokens whose text is part of the answer. `reports_tokens`: pieces name
+  /// theirs.
+  AnswerStream(const Tokenizer& tokenizer, const std::vector<std::string>& stops, PieceSink sink,
+               std::span<const TokenId> shown = {}, bool reports_tokens = false);
 
   /// Returns false once a stop string is complete: the answer has ended.
   bool push(SampledToken token);
@@ -43,12 +47,14 @@ class AnswerStream {
 
   void add_text(const std::string& text);
   void show(std::string text, bool ends);
+  AnswerToken describe(const SampledToken& token) const;
 
   const Tokenizer& tokenizer_;
   std::span<const TokenId> shown_tokens_;
   StreamingDetokenizer detokenizer_;
   StopMatcher stops_;
-  const PieceSink& sink_;
+  const PieceSink sink_;
+  const bool reports_tokens_;
   std::deque<PendingToken> pending_;
   size_t settled_ = 0;   // of the pending tokens, those whose end is known
   size_t produced_ = 0;  // bytes of text so far

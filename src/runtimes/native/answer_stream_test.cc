@@ -16,7 +16,7 @@ using testing::kCat;
 using testing::kStar;
 
 struct Shown {
-  std::vector<GenerationPiece> pieces;
+  std::vector<AnswerPiece> pieces;
   std::string text;
   std::vector<TokenId> tokens;
   std::string stop;
@@ -26,14 +26,15 @@ struct Shown {
 Shown stream(const std::vector<TokenId>& tokens, const std::vector<std::string>& stops) {
   Shown shown;
   const FakeTokenizer tokenizer;
-  const PieceSink sink = [&](const GenerationPiece& piece) {
+  const PieceSink sink = [&](AnswerPiece&& piece) {
     EXPECT_TRUE(is_valid_utf8(piece.text));
     EXPECT_FALSE(piece.text.empty() && piece.tokens.empty());
-    shown.pieces.push_back(piece);
+    EXPECT_EQ(piece.tokens.size(), piece.token_count);
     shown.text += piece.text;
-    for (const SampledToken& token : piece.tokens) shown.tokens.push_back(token.token);
+    for (const AnswerToken& token : piece.tokens) shown.tokens.push_back(token.token);
+    shown.pieces.push_back(std::move(piece));
   };
-  AnswerStream answer(tokenizer, stops, sink);
+  AnswerStream answer(tokenizer, stops, sink, {}, /*reports_tokens=*/true);
   for (const TokenId token : tokens) {
     ++shown.pushed;
     if (!answer.push({token})) break;

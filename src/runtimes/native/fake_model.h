@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A tokenizer of bytes and an engine that follows a rule instead of weights, for the tests of this
-// folder: what a session sends to an engine is recorded, checked, and can be made to fail.
+// folder: what a model sends to its engine is recorded, checked, and can be made to fail.
 #pragma once
 
 #include <algorithm>
@@ -20,9 +20,11 @@ namespace omg::testing {
 
 constexpr TokenId kBos = 256;
 constexpr TokenId kEos = 257;
-constexpr TokenId kCat = 258;   // "cat"
-constexpr TokenId kStar = 259;  // "st"
-constexpr size_t kFakeVocab = 260;
+constexpr TokenId kCat = 258;       // "cat"
+constexpr TokenId kStar = 259;      // "st"
+constexpr TokenId kThink = 260;     // "<|think|>", a control token as the next one
+constexpr TokenId kThinkEnd = 261;  // "<|/think|>"
+constexpr size_t kFakeVocab = 262;
 
 /// Each byte is a token. Encoding never uses the tokens of more bytes.
 class FakeTokenizer final : public Tokenizer {
@@ -39,9 +41,10 @@ class FakeTokenizer final : public Tokenizer {
     if (options.add_special && special_.add_bos) tokens.push_back(kBos);
     for (size_t i = 0; i < text.size();) {
       const std::string_view rest = text.substr(i);
-      if (options.parse_special && (rest.starts_with("<s>") || rest.starts_with("</s>"))) {
-        tokens.push_back(rest[1] == 's' ? kBos : kEos);
-        i += rest[1] == 's' ? 3 : 4;
+      const TokenId special = options.parse_special ? special_at(rest) : -1;
+      if (special >= 0) {
+        tokens.push_back(special);
+        i += token_text(special).size();
         continue;
       }
       tokens.push_back(static_cast<unsigned char>(text[i++]));
@@ -58,20 +61,34 @@ class FakeTokenizer final : public Tokenizer {
     return token == kCat ? "cat" : "st";
   }
   std::string_view token_text(TokenId token) const override {
-    return token == kBos ? "<s>" : token == kEos ? "</s>" : "";
+    return token == kBos        ? "<s>"
+           : token == kEos      ? "</s>"
+           : token == kThink    ? "<|think|>"
+           : token == kThinkEnd ? "<|/think|>"
+                                : "";
   }
-  std::optional<TokenId> find_token(std::string_view) const override { return std::nullopt; }
+  std::optional<TokenId> find_token(std::string_view text) const override {
+    const TokenId token = special_at(text);
+    return token >= 0 && token_text(token) == text ? std::optional(token) : std::nullopt;
+  }
   size_t vocab_size() const override { return kFakeVocab; }
   const SpecialTokens& special_tokens() const override { return special_; }
   bool is_end_of_generation(TokenId token) const override { return token == kEos; }
-  bool is_control(TokenId token) const override { return token == kBos || token == kEos; }
+  bool is_control(TokenId token) const override { return !token_text(token).empty(); }
   bool strips_leading_space() const override { return false; }
 
  private:
+  TokenId special_at(std::string_view text) const {
+    for (const TokenId token : {kBos, kEos, kThink, kThinkEnd}) {
+      if (text.starts_with(token_text(token))) return token;
+    }
+    return -1;
+  }
+
   SpecialTokens special_;
 };
 
-/// What the engine was asked to do.
+/// What the engine was asked to do for a sequence.
 struct FakeStep {
   std::vector<TokenId> tokens;
   uint32_t logits_count;
@@ -86,6 +103,7 @@ class FakeEngine final : public Engine {
       : rule_(std::move(rule)), context_(context), max_batch_(max_batch) {}
   ~FakeEngine() override { EXPECT_TRUE(sequences_.empty()) << "a sequence was not freed"; }
 
+  /// To be read between answers.
   std::vector<FakeStep> steps;
   /// Called before each step; may throw or cancel.
   std::function<void()> on_step;
@@ -104,7 +122,7 @@ class FakeEngine final : public Engine {
   MemoryUse memory_use() const override { return {}; }
 
   SequenceId create_sequence() override {
-    EXPECT_TRUE(sequences_.empty()) << "one sequence is enough for a session";
+    EXPECT_LT(sequences_.size(), max_sequences());
     sequences_[++last_id_];
     return last_id_;
   }
@@ -112,28 +130,32 @@ class FakeEngine final : public Engine {
   uint32_t sequence_length(SequenceId sequence) const override {
     return static_cast<uint32_t>(sequences_.at(sequence).size());
   }
+  uint32_t attach_prefix(SequenceId, std::span<const int32_t>) override { return 0; }
+  SequenceBlocks sequence_blocks(SequenceId) const override { return {}; }
+  uint32_t free_kv_blocks() const override { return UINT32_MAX; }
+  uint32_t max_sequences() const override { return 4; }
   void truncate_sequence(SequenceId sequence, uint32_t length) override {
     EXPECT_LE(length, sequences_.at(sequence).size());
     sequences_.at(sequence).resize(length);
   }
 
   std::span<float> step(std::span<const SequenceChunk> chunks) override {
-    EXPECT_EQ(chunks.size(), 1u);
-    const SequenceChunk& chunk = chunks.front();
-    EXPECT_FALSE(chunk.tokens.empty());
-    EXPECT_LE(chunk.tokens.size(), max_batch_);
-    EXPECT_LE(chunk.logits_count, 1u);
     if (on_step) on_step();
-    std::vector<TokenId>& history = sequences_.at(chunk.sequence);
-    if (history.size() + chunk.tokens.size() > context_) {
-      throw Error(ErrorCode::kContextLengthExceeded, "the fake context is full");
+    logits_.clear();
+    for (const SequenceChunk& chunk : chunks) {
+      EXPECT_FALSE(chunk.tokens.empty());
+      EXPECT_LE(chunk.tokens.size(), max_batch_);
+      EXPECT_LE(chunk.logits_count, 1u);
+      std::vector<TokenId>& history = sequences_.at(chunk.sequence);
+      EXPECT_LE(history.size() + chunk.tokens.size(), context_);
+      history.insert(history.end(), chunk.tokens.begin(), chunk.tokens.end());
+      steps.push_back({{chunk.tokens.begin(), chunk.tokens.end()}, chunk.logits_count});
+      if (chunk.logits_count == 0) continue;
+      const size_t begin = logits_.size();
+      logits_.resize(begin + vocab_size(), 100.0f);
+      for (size_t i = 0; i < kFakeVocab; ++i) logits_[begin + i] = static_cast<float>(i % 10) / 10;
+      logits_[begin + static_cast<size_t>(rule_(history))] = 10;
     }
-    history.insert(history.end(), chunk.tokens.begin(), chunk.tokens.end());
-    steps.push_back({{chunk.tokens.begin(), chunk.tokens.end()}, chunk.logits_count});
-    if (chunk.logits_count == 0) return {};
-    logits_.assign(kFakeVocab + padding, 100.0f);
-    for (size_t i = 0; i < kFakeVocab; ++i) logits_[i] = static_cast<float>(i % 10) / 10;
-    logits_[static_cast<size_t>(rule_(history))] = 10;
     return logits_;
   }
 

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "formats/fill_in_tokens.h"
 
 namespace omg {
 namespace {
@@ -26,41 +27,6 @@ constexpr std::array<std::string_view, 11> kEndOfTurn = {
 constexpr std::array<std::string_view, 11> kEndOfAnswer = {
     "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",        "</s>", "<|eom_id|>",
     "[EOS]",      "<eos>",    "<turn|>",   "<|tool_response>", "[e~["};
-
-/// Fill-in-the-middle markers: control tokens, though files often call them user-defined. The last
-/// three groups (padding, repository, file) also end an answer.
-struct FillInMarker {
-  std::string_view key;
-  std::string_view old_key;
-  bool ends;
-  std::array<std::string_view, 8> texts;
-};
-constexpr std::array<FillInMarker, 6> kFillIn = {{
-    {"tokenizer.ggml.fim_pre_token_id",
-     "tokenizer.ggml.prefix_token_id",
-     false,
-     {"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>",
-      "<|code_prefix|>", "<|prefix|>"}},
-    {"tokenizer.ggml.fim_suf_token_id",
-     "tokenizer.ggml.suffix_token_id",
-     false,
-     {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>",
-      "<|code_suffix|>", "<|suffix|>"}},
-    {"tokenizer.ggml.fim_mid_token_id",
-     "tokenizer.ggml.middle_token_id",
-     false,
-     {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>",
-      "<|code_middle|>", "<|middle|>"}},
-    {"tokenizer.ggml.fim_pad_token_id",
-     "",
-     true,
-     {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}},
-    {"tokenizer.ggml.fim_rep_token_id",
-     "",
-     true,
-     {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}},
-    {"tokenizer.ggml.fim_sep_token_id", "", true, {"<|file_sep|>"}},
-}};
 
 [[noreturn]] void fail(std::string_view key, const std::string& why) {
   throw Error(ErrorCode::kCorrupt, "cannot read the vocabulary: key '" + std::string(key) + "' " +
@@ -236,11 +202,16 @@ void Vocabulary::find_end_tokens(const Metadata& metadata) {
     token(*id).ends = true;
     if (!special_.eom && wanted == "<|eom_id|>") special_.eom = id;
   }
-  for (const FillInMarker& marker : kFillIn) {
-    auto id = read_id(metadata, marker.key, size(), false);
-    if (!id) id = read_id(metadata, marker.old_key, size(), false);
-    for (size_t i = 0; !id && i < marker.texts.size(); ++i) id = claim_control(marker.texts[i]);
-    if (id && marker.ends) token(*id).ends = true;
+  // Those for filling in are control tokens, though files often call them user-defined.
+  const auto claim_fill_in = [&](const FillInName& name) {
+    auto id = read_id(metadata, name.key, size(), false);
+    if (!id) id = read_id(metadata, name.older_key, size(), false);
+    for (size_t i = 0; !id && i < name.texts.size(); ++i) id = claim_control(name.texts[i]);
+    return id;
+  };
+  for (const FillInName& name : {kFillInPrefix, kFillInSuffix, kFillInMiddle}) claim_fill_in(name);
+  for (const FillInName& name : kFillInEnds) {
+    if (const auto id = claim_fill_in(name)) token(*id).ends = true;
   }
   // The channel markers of gpt-oss structure an answer: always read and always shown.
   for (const std::string_view wanted :
