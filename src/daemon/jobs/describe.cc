@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/hardware.h"
 #include "engine/engine.h"
 #include "engine/memory_plan.h"
+#include "formats/fill_in_tokens.h"
 #include "formats/open_model_file.h"
 #include "formats/weight_mixture.h"
 #include "text/template/capabilities.h"
@@ -27,22 +27,29 @@ std::string quantization_of(const ModelFile& file) {
   return "";
 }
 
-void add_capability(StoredModel& model, const char* capability) {
+void add_capability(StoredModel& model, const std::string& capability) {
   auto& list = model.capabilities;
-  if (std::find(list.begin(), list.end(), capability) == list.end()) list.emplace_back(capability);
+  if (std::find(list.begin(), list.end(), capability) == list.end()) list.push_back(capability);
 }
 
-/// A template that cannot be read says nothing of the model; whoever runs it hears of it then.
+/// Whoever has a token before the hole has those around the rest of it too.
+bool can_insert(const Metadata& metadata) {
+  const FillInName& name = kFillInPrefix;
+  if (metadata.contains(name.key) || metadata.contains(name.older_key)) return true;
+  const MetadataArray* tokens = metadata.find_array("tokenizer.ggml.tokens");
+  if (tokens == nullptr) return false;
+  return std::any_of(tokens->strings.begin(), tokens->strings.end(), [&](std::string_view token) {
+    constexpr size_t kLongest = 24;
+    return !token.empty() && token.size() <= kLongest &&
+           std::find(name.texts.begin(), name.texts.end(), token) != name.texts.end();
+  });
+}
+
 void add_capabilities(const ModelFile& file, StoredModel& model) {
-  add_capability(model, "completion");
+  for (const std::string& can : capabilities_of(file.metadata())) add_capability(model, can);
   const auto source = file.metadata().find_string("tokenizer.chat_template");
   if (!source) return;
-  try {
-    const TemplateCapabilities can = probe_capabilities(ChatTemplate::parse(*source));
-    if (can.tools) add_capability(model, "tools");
-    if (can.thinking) add_capability(model, "thinking");
-  } catch (const Error&) {
-  }
+  for (const std::string& can : template_capabilities(*source)) add_capability(model, can);
 }
 
 void add_plan(const ModelFile& file, StoredModel& model) {
@@ -75,22 +82,31 @@ void describe_from_file(const std::string& path, StoredModel& model) {
   add_plan(file, model);
 }
 
+std::vector<std::string> capabilities_of(const Metadata& metadata) {
+  const std::string family(metadata.find_string("general.architecture").value_or(""));
+  if (metadata.contains(family + ".pooling_type")) return {"embedding"};
+  std::vector<std::string> list = {"completion"};
+  if (can_insert(metadata)) list.emplace_back("insert");
+  return list;
+}
+
+std::vector<std::string> template_capabilities(std::string_view source) {
+  std::vector<std::string> list;
+  try {
+    const TemplateCapabilities can = probe_capabilities(ChatTemplate::parse(source));
+    if (can.tools) list.emplace_back("tools");
+    if (can.thinking) list.emplace_back("thinking");
+  } catch (const Error&) {  // whoever runs it hears of it then
+  }
+  return list;
+}
+
 std::optional<size_t> main_gguf(const StoredModel& model) {
   for (size_t i = 0; i < model.artifacts.size(); ++i) {
     const Artifact& artifact = model.artifacts[i];
     if (artifact.role == "weights" && artifact.format == "gguf") return i;
   }
   return std::nullopt;
-}
-
-uint64_t usable_memory() {
-  const MemoryInfo memory = probe_memory();
-  uint64_t usable = memory.available;
-  if (memory.cgroup_limit) {
-    const uint64_t limit = *memory.cgroup_limit;
-    usable = std::min(usable, limit > memory.cgroup_used ? limit - memory.cgroup_used : 0);
-  }
-  return usable;
 }
 
 std::optional<ModelFit> fit_of(const StoredModel& model, uint64_t context, uint64_t usable_bytes) {

@@ -7,7 +7,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "formats/metadata.h"
 #include "store/stored_model.h"
 
 namespace omg {
@@ -18,6 +21,11 @@ namespace omg {
 /// no error.
 void describe_from_file(const std::string& path, StoredModel& model);
 
+/// "completion" or "embedding", and "insert" where the vocabulary has the tokens for it.
+std::vector<std::string> capabilities_of(const Metadata& metadata);
+/// "tools" and "thinking", as far as a Jinja template can. One that cannot be read can nothing.
+std::vector<std::string> template_capabilities(std::string_view source);
+
 /// The first .gguf with weights among the model's files: an index of artifacts, or nothing.
 std::optional<size_t> main_gguf(const StoredModel& model);
 
@@ -25,9 +33,6 @@ struct ModelFit {
   uint64_t bytes = 0;  // that a run with the context takes
   bool fits = false;
 };
-
-/// Bytes that a run may take on this machine: of its memory, or of its cgroup's.
-uint64_t usable_memory();
 
 /// Nothing for what was installed without a plan, such as a family that cannot run. A context
 /// beyond the model's is planned as the model's.

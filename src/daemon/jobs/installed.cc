@@ -65,6 +65,8 @@ std::vector<StoreName> models_of_repository(const Store& store, const std::strin
   return names;
 }
 
+}  // namespace
+
 std::optional<StoreName> find_spelling(const Store& store, const std::string& text) {
   for (const std::string& spelling : spellings(text)) {
     const StoreName name(spelling);
@@ -72,8 +74,6 @@ std::optional<StoreName> find_spelling(const Store& store, const std::string& te
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 std::optional<StoreName> find_installed(const Store& store, const std::string& text) {
   if (auto name = find_spelling(store, text)) return name;

@@ -10,6 +10,9 @@
 
 namespace omg {
 
+/// The model of that very name, or of the name in another spelling.
+std::optional<StoreName> find_spelling(const Store& store, const std::string& text);
+
 /// The model of that very name; of the name in another spelling ("hf.co/org/repo", ":latest"); and
 /// for a repository without a quantisation, the one of its models that was used or installed last.
 std::optional<StoreName> find_installed(const Store& store, const std::string& text);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/hardware.h"
 #include "daemon/jobs/describe.h"
 #include "daemon/jobs/registry_settings.h"
 #include "daemon/jobs/store_target.h"
@@ -113,7 +114,8 @@ class Pull {
     RemoteModel remote = parts_.hub.resolve(name, selection);
     now_.files.clear();
     for (const RemoteFile& file : remote.files) {
-      now_.files.push_back({file.path, file.size, false, {}});
+      const std::string digest = file.sha256 ? file.sha256->str() : "";
+      now_.files.push_back({file.path, file.size, digest, false, {}});
     }
     return remote;
   }

@@ -29,6 +29,7 @@ enum class PullPhase { kResolving, kTransferring, kPublishing, kDone };
 struct PullFile {
   std::string path;
   uint64_t size = 0;
+  std::string digest;      // "sha256:…", "" where the hub does not tell it
   bool was_there = false;  // nothing had to be fetched
   TransferProgress transfer;
 };
