@@ -100,7 +100,7 @@ Answer answer_conversation(ModelClient& client, Conversation& conversation,
     try {
       const Answer answer = show_answer(
           [&](const AnswerSink& sink) {
-            return client.chat({conversation.all_messages(), settings.template_variables,
+            return client.chat({conversation.all_messages(), settings.thinking,
                                 conversation.parameters, cancellation},
                                sink);
           },

@@ -13,7 +13,7 @@
 namespace omg::cli {
 
 struct AnswerSettings {
-  json::object template_variables;
+  std::string thinking;  // ChatCall::thinking
   bool stream = true;
   bool wrap_words = true;   // on a terminal
   bool verbose = false;     // statistics on standard error

@@ -2,8 +2,6 @@
 //
 // `omg bench`: prompt processing and generation speed of a model on this machine. It drives the
 // engine directly with random tokens, so it measures neither tokenizer nor sampler.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
@@ -12,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/hardware.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/bench_peer.h"
 #include "clients/cli/bench_report.h"
 #include "clients/cli/bench_workload.h"
@@ -80,41 +79,38 @@ void warm_page_cache(const ModelFile& file, const CancellationToken& cancellatio
 
 class BenchCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("MODEL", models_, "Path of a .gguf file; may be several")->required();
-    const auto add = [&](const char* flag, std::vector<uint32_t>& numbers, uint32_t least,
-                         uint32_t most, const char* help) {
-      return app
-          .add_option_function<std::string>(
-              flag,
-              [=, &numbers](const std::string& text) {
-                numbers = parse_numbers(flag, text, least, most);
-              },
-              help)
-          ->option_text("N,...");
+  void define(Arguments& arguments) override {
+    arguments.positional("MODEL", models_, "Path of a .gguf file; may be several").required();
+    const auto numbers = [&](const char* form, std::vector<uint32_t>& target, Range range,
+                             const char* help) -> Argument& {
+      const auto set = [form, &target, range](const std::string& text) {
+        target = parse_numbers(form, text, range);
+      };
+      return arguments.option(form, set, help);
     };
-    add("-p,--prompt", prompt_, 0, 1 << 20, "Tokens of the prompt; 0: skip this test")
-        ->default_str("512");
-    add("-n,--generate", generate_, 0, 1 << 20, "Tokens to generate; 0: skip this test")
-        ->default_str("64");
-    add("-d,--depth", depth_, 0, 1 << 20, "Tokens in the context before anything is measured")
-        ->default_str("0");
-    add("-b,--batch", users_, 1, 1024,
-        "Users at once: each brings a prompt of -p tokens and gets -n more; speeds are of all "
-        "together");
-    app.add_option("-r,--repeat", repeat_, "Measurements of each test")
-        ->check(whole_number(1, 1000))
-        ->option_text("N")
-        ->capture_default_str();
-    app.add_option("--compare", peers_,
-                   "Path of llama.cpp's llama-bench, or of a fork's: measures it in turns with us "
-                   "on the same file and threads; may be given more than once")
-        ->allow_extra_args(false)
-        ->option_text("PATH");
-    app.add_flag("--json", json_, "Print JSON");
-    add_threads_flag(app, threads_);
-    add_kv_type_flag(app, kv_type_);
-    app.footer(
+    numbers("-p,--prompt N,...", prompt_, {0, 1 << 20}, "Tokens of the prompt; 0: skip this test")
+        .shows_default("512");
+    numbers("-n,--generate N,...", generate_, {0, 1 << 20}, "Tokens to generate; 0: skip this test")
+        .shows_default("64");
+    numbers("-d,--depth N,...", depth_, {0, 1 << 20},
+            "Tokens in the context before anything is measured")
+        .shows_default("0");
+    numbers("-b,--batch N,...", users_, {1, 1024},
+            "Users at once: each brings a prompt of -p tokens and gets -n more; speeds are of all "
+            "together");
+    arguments.flag("--served", is_served_,
+                   "With -b: as requests are served, where some generate while prompts of others "
+                   "are still read");
+    arguments.number("-r,--repeat N", repeat_, {1, 1000}, "Measurements of each test")
+        .shows_default();
+    arguments.option(
+        "--compare PATH", peers_,
+        "Path of llama.cpp's llama-bench, or of a fork's: measures it in turns with us "
+        "on the same file and threads; may be given more than once");
+    arguments.flag("--json", json_, "Print JSON");
+    add_threads_flag(arguments, threads_);
+    add_kv_type_flag(arguments, kv_type_);
+    arguments.footer(
         "Each test runs once untimed before it is measured. Without -b, prompt and generation are\n"
         "measured apart from each other, both from the depth of -d on.\n"
         "Examples:\n"
@@ -129,6 +125,7 @@ class BenchCommand : public Command {
     if (tests.empty()) {
       throw Error(ErrorCode::kUsage, "nothing to measure: -p and -n are both 0");
     }
+    if (is_served_) check_served();
     CancellationToken cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
     std::vector<BenchPeer> peers;
@@ -154,17 +151,31 @@ class BenchCommand : public Command {
   }
 
  private:
-  static std::vector<uint32_t> parse_numbers(std::string flag, const std::string& text,
-                                             uint32_t least, uint32_t most) {
+  void check_served() const {
+    const auto holds_zero = [](const std::vector<uint32_t>& numbers) {
+      return std::find(numbers.begin(), numbers.end(), 0u) != numbers.end();
+    };
+    if (users_.empty() || depth_ != std::vector<uint32_t>{0} || holds_zero(prompt_) ||
+        holds_zero(generate_) || !peers_.empty()) {
+      throw Error(ErrorCode::kUsage,
+                  "--served measures prompts and answers of users together: it wants -b, -p and -n "
+                  "above 0, and neither -d nor --compare");
+    }
+  }
+
+  static std::vector<uint32_t> parse_numbers(std::string_view form, const std::string& text,
+                                             Range range) {
+    const std::string_view name = form.substr(form.find("--"), form.find(' ') - form.find("--"));
     std::vector<uint32_t> numbers;
     for (size_t begin = 0; begin <= text.size();) {
       const size_t end = std::min(text.find(',', begin), text.size());
       const auto number = parse_integer(std::string_view(text).substr(begin, end - begin));
-      if (!number || *number < least || *number > most || numbers.size() == kMaxNumbers) {
+      if (!number || *number < range.least || *number > range.most ||
+          numbers.size() == kMaxNumbers) {
         throw Error(ErrorCode::kUsage,
                     fmt::format("{}: '{}' is not a list of whole numbers from {} to {}, such as "
                                 "512 or 512,4096; see 'omg bench --help'",
-                                flag.substr(flag.find("--")), printable(text), least, most));
+                                name, printable(text), range.least, range.most));
       }
       numbers.push_back(static_cast<uint32_t>(*number));
       begin = end + 1;
@@ -188,7 +199,8 @@ class BenchCommand : public Command {
       for (const uint32_t prompt : prompt_) {
         for (const uint32_t generate : generate_) {
           for (const uint32_t users : users_) {
-            if (prompt + generate > 0) tests.push_back({users, depth, prompt, generate});
+            if (prompt + generate == 0) continue;
+            tests.push_back({users, depth, prompt, generate, is_served_});
           }
         }
       }
@@ -286,6 +298,10 @@ class BenchCommand : public Command {
     measuring.others.finish();
     const double prompt = double(test.prompt) * test.sequences();
     const double generated = double(test.generate) * test.sequences();
+    if (test.is_served) {
+      measuring.report.row(test).speeds.push_back((prompt + generated) / times.served_seconds);
+      return;
+    }
     if (prompt > 0) {
       measuring.report.row(test.prompt_part()).speeds.push_back(prompt / times.prompt_seconds);
     }
@@ -362,6 +378,7 @@ class BenchCommand : public Command {
   uint32_t repeat_ = 3;
   uint32_t threads_ = 0;
   std::string kv_type_ = "f16";
+  bool is_served_ = false;
   bool json_ = false;
 };
 

@@ -22,12 +22,14 @@ std::string BenchTest::name() const {
   if (generate > 0) text += fmt::format("{}tg{}", text.empty() ? "" : "+", generate);
   if (users > 0) text += fmt::format(" x{}", users);
   if (depth > 0) text += fmt::format(" @ d{}", depth);
+  if (is_served) text += " served";
   return text;
 }
 
 BenchWorkload::BenchWorkload(Engine& engine, const BenchTest& test,
                              const CancellationToken& cancellation)
     : engine_(engine), test_(test), cancellation_(cancellation) {
+  if (test.is_served) return;
   try {
     for (uint32_t i = 0; i < test.sequences(); ++i) {
       sequences_.push_back(engine_.create_sequence());
@@ -44,6 +46,7 @@ BenchWorkload::~BenchWorkload() {
 }
 
 BenchTimes BenchWorkload::run() {
+  if (test_.is_served) return {.served_seconds = serve()};
   for (const SequenceId id : sequences_) engine_.truncate_sequence(id, test_.depth);
   BenchTimes times;
   const auto start = Clock::now();
@@ -99,6 +102,36 @@ void BenchWorkload::generate() {
     for (int32_t& token : tokens) token = next_token();
     engine_.step(chunks);
   }
+}
+
+/// All users ask at once; in seconds. Each token is chosen without a look at the logits.
+double BenchWorkload::serve() {
+  Batcher batcher(engine_, {.max_waiting = test_.users});
+  std::latch ended(test_.users);
+  std::vector<BatchRequest> requests;  // all before the first begins to take random tokens
+  for (uint32_t i = 0; i < test_.users; ++i) requests.push_back(request(ended));
+  const auto start = Clock::now();
+  for (BatchRequest& request : requests) batcher.submit(std::move(request));
+  ended.wait();
+  const double seconds = seconds_since(start);
+  cancellation_.throw_if_cancelled();
+  if (failure_) std::rethrow_exception(failure_);
+  return seconds;
+}
+
+BatchRequest BenchWorkload::request(std::latch& ended) {
+  BatchRequest request;
+  request.prompt.resize(test_.prompt);
+  std::generate(request.prompt.begin(), request.prompt.end(), [this] { return next_token(); });
+  request.choose = [this, left = test_.generate](std::span<float>) mutable {
+    return left-- > 1 ? std::optional(next_token()) : std::nullopt;
+  };
+  request.is_cancelled = [this] { return cancellation_.is_cancelled(); };
+  request.on_end = [this, &ended](const BatchEnd& end) {
+    if (end.error) failure_ = end.error;
+    ended.count_down();
+  };
+  return request;
 }
 
 }  // namespace omg::cli

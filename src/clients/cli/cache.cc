@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg cache`: what models take on the disk and in the system's page cache.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
+#include "clients/cli/daemon_settings.h"
 #include "clients/cli/format.h"
 #include "clients/cli/hub_parts.h"
 #include "clients/cli/interrupt.h"
@@ -18,6 +18,7 @@
 #include "clients/cli/progress_bar.h"
 #include "clients/cli/table.h"
 #include "daemon/jobs/installed.h"
+#include "daemon/lifecycle/prefix_files.h"
 
 namespace omg::cli {
 namespace {
@@ -61,13 +62,14 @@ Usage usage_of(const StoreListing& listing) {
 
 class CacheCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("ACTION", action_, "list, stats, clear, delete, max, preload or evict")
-        ->required();
-    app.add_option("NAME", names_, "Models, for delete, preload and evict; a size, for max");
-    app.add_flag("-y,--yes", yes_, "Do it, for clear and max");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments
+        .positional("ACTION", action_, "list, stats, clear, delete, max, preload, evict or forget")
+        .required();
+    arguments.positional("NAME", names_, "Models, for delete, preload and evict; a size, for max");
+    arguments.flag("-y,--yes", yes_, "Do it, for clear and max");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "  list              models by size\n"
         "  stats             what they take on the disk\n"
         "  clear             delete all models\n"
@@ -75,7 +77,8 @@ class CacheCommand : public Command {
         "  max SIZE          delete models until the rest takes at most that, such as 50G: those\n"
         "                    first that were not used for longest\n"
         "  preload NAME...   read them into memory, so that they load at once\n"
-        "  evict NAME...     let the system use that memory for something else");
+        "  evict NAME...     let the system use that memory for something else\n"
+        "  forget            delete what is kept of prompts and answers ('prefix_cache_disk')");
   }
 
   void run(Terminal& terminal) override {
@@ -86,6 +89,7 @@ class CacheCommand : public Command {
     if (action_ == "max") return shrink(terminal);
     if (action_ == "preload") return for_files(terminal, preload);
     if (action_ == "evict") return for_files(terminal, evict);
+    if (action_ == "forget") return forget(terminal);
     throw Error(ErrorCode::kUsage,
                 "there is no 'omg cache " + printable(action_) + "'; see 'omg cache --help'");
   }
@@ -121,6 +125,9 @@ class CacheCommand : public Command {
     const uint64_t garbage = store.gc(unneeded).freed_bytes;
     RealFileSystem files;
     const uint64_t free = files.free_bytes(store.folder());
+    const std::string prefixes = prefix_folder(load_settings());
+    uint64_t prefix_bytes = 0;
+    for (const PrefixFile& file : list_prefix_files(files, prefixes)) prefix_bytes += file.bytes;
     const uint64_t shared = usage.named - usage.own - usage.referenced;
     if (json_) {
       return terminal.out(json::serialize(json::object{{"folder", store.folder()},
@@ -129,6 +136,7 @@ class CacheCommand : public Command {
                                                        {"referenced_bytes", usage.referenced},
                                                        {"shared_bytes", shared},
                                                        {"unneeded_bytes", garbage},
+                                                       {"prefix_bytes", prefix_bytes},
                                                        {"free_bytes", free}}) +
                           "\n");
     }
@@ -142,7 +150,21 @@ class CacheCommand : public Command {
     sections.add("no longer needed",
                  format_bytes(garbage) + (garbage ? "; 'omg gc' frees it" : ""));
     sections.add("free on the disk", format_bytes(free));
+    if (prefix_bytes > 0) {
+      sections.add("of prompts and answers", format_bytes(prefix_bytes) + " in " +
+                                                 printable(prefixes) + "; see 'omg cache forget'");
+    }
     terminal.out(sections.to_string(terminal));
+  }
+
+  static void forget(Terminal& terminal) {
+    RealFileSystem files;
+    const ForgottenPrefixes gone = forget_prefix_files(files, prefix_folder(load_settings()));
+    terminal.note(fmt::format(
+        "{} freed{}", format_bytes(gone.bytes),
+        gone.in_use > 0
+            ? fmt::format("; {} of loaded models more, once they are unloaded", gone.in_use)
+            : ""));
   }
 
   void clear(Terminal& terminal) const {

@@ -11,24 +11,22 @@
 
 #include "clients/cli/terminal.h"
 
-namespace CLI {
-class App;
-}
-
 namespace omg::cli {
+
+class Arguments;
 
 class Command {
  public:
   virtual ~Command() = default;
-  /// Binds flags and arguments to members. `app` lives until run() has returned.
-  virtual void define(CLI::App& app) = 0;
+  /// Binds flags and arguments to members.
+  virtual void define(Arguments& arguments) = 0;
   /// Throws Error, OutputClosed or std::bad_alloc.
   virtual void run(Terminal& terminal) = 0;
 };
 
 struct CommandInfo {
   std::string_view name;
-  std::string_view group;    // heading in the overview
+  std::string_view group;    // heading in the overview; "": not shown there
   std::string_view summary;  // one line, no full stop
   std::unique_ptr<Command> (*make)();
 };
@@ -41,6 +39,7 @@ std::unique_ptr<Command> make_generate_command();
 std::unique_ptr<Command> make_pull_command();
 std::unique_ptr<Command> make_push_command();
 std::unique_ptr<Command> make_search_command();
+std::unique_ptr<Command> make_create_command();
 std::unique_ptr<Command> make_catalog_command();
 std::unique_ptr<Command> make_cache_command();
 std::unique_ptr<Command> make_models_command();
@@ -58,6 +57,17 @@ std::unique_ptr<Command> make_quantize_command();
 std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_render_command();
 std::unique_ptr<Command> make_logits_command();
+std::unique_ptr<Command> make_ps_command();
+std::unique_ptr<Command> make_stop_command();
+std::unique_ptr<Command> make_logs_command();
+std::unique_ptr<Command> make_serve_command();
+std::unique_ptr<Command> make_status_command();
+std::unique_ptr<Command> make_jobs_command();
+std::unique_ptr<Command> make_events_command();
+std::unique_ptr<Command> make_service_command();
+std::unique_ptr<Command> make_config_command();
+std::unique_ptr<Command> make_keys_command();
+std::unique_ptr<Command> make_worker_command();
 
 /// Runs `omg` with these arguments; returns the exit code. Never throws.
 int run_command_line(int argc, char** argv);

@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The table of commands, the overview, and the way from argv to an exit code.
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <new>
 
 #include "base/error.h"
 #include "base/near_names.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
-#include "clients/cli/help.h"
+#include "clients/sdk/daemon_client.h"
 #include "net/http_client.h"
 
 namespace omg::cli {
 namespace {
 
-constexpr std::array<CommandInfo, 22> kCommands = {{
-    {"run", "Talk to a model", "Chat with a model, or get one answer", make_run_command},
+constexpr std::array<CommandInfo, 34> kCommands = {{
+    {"run", "Talk to a model", "Chat with a model, or get one answer (also: chat)",
+     make_run_command},
     {"generate", "Talk to a model", "Continue a text", make_generate_command},
+    {"ps", "Serve models", "What is loaded", make_ps_command},
+    {"stop", "Serve models", "Unload models", make_stop_command},
+    {"serve", "Serve models", "The daemon: answers clients of Ollama and OpenAI",
+     make_serve_command},
+    {"status", "Serve models", "Whether the daemon runs, and what it does", make_status_command},
+    {"logs", "Serve models", "What a loaded model's process has written", make_logs_command},
+    {"jobs", "Serve models", "Pulls and other long work of the daemon", make_jobs_command},
+    {"events", "Serve models", "What happens in the daemon, as it happens", make_events_command},
     {"pull", "Find models", "Bring a model here", make_pull_command},
     {"push", "Find models", "Send a model to a registry", make_push_command},
     {"search", "Find models", "Look for models on Hugging Face", make_search_command},
@@ -30,11 +36,15 @@ constexpr std::array<CommandInfo, 22> kCommands = {{
     {"show", "Keep models", "What a model is", make_show_command},
     {"cp", "Keep models", "Give a model another name", make_cp_command},
     {"rm", "Keep models", "Delete models", make_rm_command},
+    {"create", "Keep models", "Make a model of another, or of files", make_create_command},
     {"import", "Keep models", "Use models that are on this machine already", make_import_command},
     {"export", "Keep models", "Write models into one file", make_export_command},
     {"verify", "Keep models", "Check the files of models", make_verify_command},
     {"gc", "Keep models", "Delete files that no model needs", make_gc_command},
     {"cache", "Keep models", "What models take on the disk and in memory", make_cache_command},
+    {"config", "Set up", "What is configured, and changing it", make_config_command},
+    {"keys", "Set up", "Who may ask the daemon from elsewhere", make_keys_command},
+    {"service", "Set up", "Have the daemon start with the machine", make_service_command},
     {"info", "Look at this machine", "What this machine can run models with", make_info_command},
     {"bench", "Look at this machine", "Measure the speed of a model here", make_bench_command},
     {"perplexity", "Look at this machine", "Measure how well a model predicts a text",
@@ -44,11 +54,12 @@ constexpr std::array<CommandInfo, 22> kCommands = {{
     {"render", "Work with model files", "Render a chat template", make_render_command},
     {"logits", "Work with model files", "Print what the model computes for given tokens",
      make_logits_command},
+    {"worker", "", "Serve one model to the daemon", make_worker_command},
 }};
 
 /// Other names of commands, as people know them from other tools.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kOtherNames = {
-    {{"list", "models"}, {"ls", "models"}, {"copy", "cp"}, {"remove", "rm"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kOtherNames = {
+    {{"list", "models"}, {"ls", "models"}, {"copy", "cp"}, {"remove", "rm"}, {"chat", "run"}}};
 
 const CommandInfo* find_command(std::string_view name) {
   for (const auto& [other, command] : kOtherNames) {
@@ -63,7 +74,9 @@ const CommandInfo* find_command(std::string_view name) {
 [[noreturn]] void throw_unknown_command(std::string_view name) {
   std::string message = fmt::format("there is no command '{}'", printable(name.substr(0, 100)));
   std::vector<std::string> names;
-  for (const CommandInfo& info : kCommands) names.emplace_back(info.name);
+  for (const CommandInfo& info : kCommands) {
+    if (!info.group.empty()) names.emplace_back(info.name);
+  }
   const auto near = near_names(name, names, 1);
   if (!near.empty()) message += fmt::format(": did you mean 'omg {}'?", near.front());
   throw Error(ErrorCode::kUsage, message + "; 'omg --help' lists all commands");
@@ -76,6 +89,7 @@ std::string overview(const Terminal& terminal) {
                      "\n  omg COMMAND [OPTIONS] [ARGUMENTS]\n";
   std::string_view group;
   for (const CommandInfo& info : kCommands) {
+    if (info.group.empty()) continue;
     if (info.group != group) {
       group = info.group;
       text += "\n" + terminal.styled(Style::kBold, group) + "\n";
@@ -89,27 +103,16 @@ std::string overview(const Terminal& terminal) {
   return text;
 }
 
-std::unique_ptr<CLI::App> make_app(const CommandInfo& info, Command& command) {
-  auto app = std::make_unique<CLI::App>(std::string(info.summary), "omg " + std::string(info.name));
-  app->formatter(std::make_shared<HelpFormatter>());
-  app->set_help_flag("-h,--help", "Show this help");
-  command.define(*app);
-  return app;
+Arguments arguments_of(const CommandInfo& info, Command& command) {
+  Arguments arguments("omg " + std::string(info.name), std::string(info.summary));
+  command.define(arguments);
+  return arguments;
 }
 
 void run_one(const CommandInfo& info, int argc, char** argv, Terminal& terminal) {
   const std::unique_ptr<Command> command = info.make();
-  const std::unique_ptr<CLI::App> app = make_app(info, *command);
-  // CLI11 takes arguments from the back of the vector.
-  std::vector<std::string> arguments(argv, argv + argc);
-  std::reverse(arguments.begin(), arguments.end());
-  try {
-    app->parse(std::move(arguments));
-  } catch (const CLI::CallForHelp&) {
-    return terminal.out(app->help());
-  } catch (const CLI::ParseError& error) {
-    throw Error(ErrorCode::kUsage, fmt::format("{}; see 'omg {} --help'", error.what(), info.name));
-  }
+  Arguments arguments = arguments_of(info, *command);
+  if (!arguments.parse({argv, argv + argc})) return terminal.out(arguments.help());
   command->run(terminal);
 }
 
@@ -124,7 +127,7 @@ void dispatch(int argc, char** argv, Terminal& terminal) {
     const CommandInfo* info = find_command(argv[2]);
     if (info == nullptr) throw_unknown_command(argv[2]);
     const std::unique_ptr<Command> command = info->make();
-    return terminal.out(make_app(*info, *command)->help());
+    return terminal.out(arguments_of(*info, *command).help());
   }
   const CommandInfo* info = find_command(first);
   if (info == nullptr) throw_unknown_command(first);
@@ -148,17 +151,17 @@ int run_command_line(int argc, char** argv) {
     return 0;
   } catch (const OutputClosed&) {
     return 1;
-  } catch (const HttpError& error) {
-    // 4 is for a daemon of ours that cannot be reached.
-    return fail(error.what(),
-                error.code() == ErrorCode::kUnavailable ? 1 : exit_code(error.code()));
+  } catch (const DaemonUnreachable& error) {
+    return fail(error.what(), exit_code(error.code()));
   } catch (const Error& error) {
     // An interrupted command says so by its exit code; the person who pressed the key knows.
     if (error.code() == ErrorCode::kCancelled) {
       terminal.status("");
       return exit_code(error.code());
     }
-    return fail(error.what(), exit_code(error.code()));
+    // 4 is for a daemon of ours that cannot be reached.
+    return fail(error.what(),
+                error.code() == ErrorCode::kUnavailable ? 1 : exit_code(error.code()));
   } catch (const std::bad_alloc&) {
     return fail("out of memory: the system refused more; try a smaller model or --ctx",
                 exit_code(ErrorCode::kOutOfMemory));

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/json.h"
-#include "clients/cli/parameters.h"
+#include "runtimes/parameters.h"
 
 namespace omg::cli {
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg cp` and `omg rm`: names of models.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/open_store.h"
@@ -16,10 +15,10 @@ namespace {
 
 class CopyCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("FROM", from_, "Name of a model")->required();
-    app.add_option("TO", to_, "The name it is to have as well")->required();
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional("FROM", from_, "Name of a model").required();
+    arguments.positional("TO", to_, "The name it is to have as well").required();
+    arguments.footer(
         "Only the name is new: both stand for the same files.\n\nExample:\n"
         "  omg cp llama3.2:1b assistant");
   }
@@ -35,9 +34,9 @@ class CopyCommand : public Command {
 
 class RemoveCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("NAME", names_, "Names of models")->required();
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional("NAME", names_, "Names of models").required();
+    arguments.footer(
         "Files that no other model needs are deleted. Files of other tools' caches, which\n"
         "are used where they are, stay.\n\nExample:\n  omg rm llama3.2:1b");
   }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg generate`: the text that follows a prompt, and nothing else, on standard output.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 
 #include "base/error.h"
 #include "clients/cli/answer.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/options.h"
@@ -15,26 +14,25 @@ namespace {
 
 class GenerateCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    add_model_argument(app, model_);
-    prompt_.define(app, "PROMPT", "The text; standard input when absent");
-    app.add_option("--input-file", input_file_, "Read the prompt from a file")
-        ->option_text("FILE")
-        ->excludes(prompt_.option());
-    auto* raw = app.add_flag("--raw", raw_,
-                             "Continue the text as it stands. Without this, the prompt is a user's "
-                             "message in the model's chat template");
-    app.add_option("--system", conversation_.system, "System message")
-        ->option_text("TEXT")
-        ->excludes(raw);
-    add_think_flag(app, thinking_)->excludes(raw);
-    app.add_flag("--hide-thinking", settings_.hide_thinking, "Do not show what the model thinks")
-        ->excludes(raw);
-    app.add_flag("!--no-stream", settings_.stream, "Print the answer when it is complete");
-    app.add_flag("--verbose", settings_.verbose, "Show counts and speeds on standard error");
-    add_parameter_flags(app, conversation_.parameters);
-    add_load_flags(app, load_);
-    app.footer(
+  void define(Arguments& arguments) override {
+    add_model_argument(arguments, model_);
+    const Argument& prompt =
+        arguments.text("PROMPT", prompt_, "The text; standard input when absent");
+    arguments.option("--input-file FILE", input_file_, "Read the prompt from a file")
+        .excludes(prompt);
+    const Argument& raw =
+        arguments.flag("--raw", raw_,
+                       "Continue the text as it stands. Without this, the prompt is a user's "
+                       "message in the model's chat template");
+    arguments.option("--system TEXT", conversation_.system, "System message").excludes(raw);
+    add_think_flag(arguments, thinking_).excludes(raw);
+    arguments.flag("--hide-thinking", settings_.hide_thinking, "Do not show what the model thinks")
+        .excludes(raw);
+    arguments.negated_flag("--no-stream", settings_.stream, "Print the answer when it is complete");
+    arguments.flag("--verbose", settings_.verbose, "Show counts and speeds on standard error");
+    add_parameter_flags(arguments, conversation_.parameters);
+    add_load_flags(arguments, load_);
+    arguments.footer(
         "Examples:\n"
         "  omg generate model.gguf \"Once upon a time\" --raw --max-tokens 100\n"
         "  omg generate model.gguf \"Name three rivers\" --temperature 0 --seed 1\n"
@@ -42,7 +40,7 @@ class GenerateCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    const std::string prompt = prompt_.is_given()     ? prompt_.text()
+    const std::string prompt = prompt_                ? *prompt_
                                : !input_file_.empty() ? read_text_file(input_file_)
                                                       : read_standard_input();
     settings_.wrap_words = false;
@@ -70,14 +68,15 @@ class GenerateCommand : public Command {
                   model_ + " has no chat template: use --raw to continue the text as it stands");
     }
     if (!thinking_.empty()) {
-      settings_.template_variables = client.thinking_variables(thinking_);
+      client.check_thinking(thinking_);
+      settings_.thinking = thinking_;
     }
     conversation_.add("user", prompt);
     return answer_conversation(client, conversation_, settings_, terminal);
   }
 
   std::string model_;
-  TextArgument prompt_;
+  std::optional<std::string> prompt_;
   std::string input_file_;
   bool raw_ = false;
   std::string thinking_;

@@ -10,9 +10,8 @@
 #include "base/file_system.h"
 
 namespace omg::cli {
-namespace {
 
-HttpClientOptions client_options(const HubFlags& flags) {
+HttpClientOptions hub_client_options(const HubFlags& flags) {
   HttpClientOptions options = HttpClientOptions::from_environment();
   if (!flags.ca_file.empty()) options.ca_file = flags.ca_file;
   options.cancellation = flags.cancellation;
@@ -31,6 +30,8 @@ HubOptions hub_options() {
   options.registry.password = variable("OMG_REGISTRY_PASSWORD");
   return options;
 }
+
+namespace {
 
 TransferOptions transfer_options(const HubFlags& flags) {
   TransferOptions options;
@@ -68,9 +69,9 @@ uint64_t parse_bytes(const std::string& text, const std::string& flag) {
 
 struct HubParts::Body {
   explicit Body(const HubFlags& flags)
-      : client(client_options(flags)),
+      : client(hub_client_options(flags)),
         hub(client, hub_options()),
-        transfers(files, clock, client_options(flags), transfer_options(flags)) {}
+        transfers(files, clock, hub_client_options(flags), transfer_options(flags)) {}
   RealFileSystem files;
   SteadyClock clock;
   HttpClient client;

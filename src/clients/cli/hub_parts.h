@@ -19,6 +19,11 @@ struct HubFlags {
   uint64_t bytes_per_second = 0;  // 0: no limit
 };
 
+/// How hubs are reached, from the environment and these flags.
+HttpClientOptions hub_client_options(const HubFlags& flags);
+/// Which hubs there are, with their credentials, from the environment.
+HubOptions hub_options();
+
 /// Owns client, hub and transfers.
 class HubParts {
  public:

@@ -2,11 +2,10 @@
 //
 // `omg import` and `omg export`: models that are on a machine already, and those for a machine that
 // has no network.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
@@ -19,20 +18,21 @@ namespace {
 
 class ImportCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("PATH", paths_,
-                   "A .gguf, a model's folder, a cache of Hugging Face, Ollama or LM Studio, or a "
-                   "bundle of 'omg export'; default: the caches of these tools");
-    app.add_option("--name", options_.name, "Name for the model")->option_text("NAME");
-    auto* copy = app.add_flag("--copy", copy_, "Copy the files");
-    auto* link = app.add_flag("--hard-link", hard_link_, "Share the files by hard links");
-    auto* reflink =
-        app.add_flag("--reflink", reflink_, "Share the blocks of the files until one changes");
-    copy->excludes(link)->excludes(reflink);
-    link->excludes(reflink);
-    app.add_flag("-n,--dry-run", options_.dry_run, "Only tell what would be imported");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional(
+        "PATH", paths_,
+        "A .gguf, a model's folder, a cache of Hugging Face, Ollama or LM Studio, or a "
+        "bundle of 'omg export'; default: the caches of these tools");
+    arguments.option("--name NAME", options_.name, "Name for the model");
+    Argument& copy = arguments.flag("--copy", copy_, "Copy the files");
+    Argument& link = arguments.flag("--hard-link", hard_link_, "Share the files by hard links");
+    const Argument& reflink =
+        arguments.flag("--reflink", reflink_, "Share the blocks of the files until one changes");
+    copy.excludes(link).excludes(reflink);
+    link.excludes(reflink);
+    arguments.flag("-n,--dry-run", options_.dry_run, "Only tell what would be imported");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "Files are used where they are, unless one of --copy, --hard-link and --reflink is given.\n"
         "If their owner changes one, that is noticed before it is used.\n\n"
         "Examples:\n"
@@ -103,12 +103,11 @@ class ImportCommand : public Command {
 
 class ExportCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("NAME", names_, "Names of models")->required();
-    app.add_option("-o,--output", path_, "The file to write; appears when it is complete")
-        ->required()
-        ->option_text("FILE");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional("NAME", names_, "Names of models").required();
+    arguments.option("-o,--output FILE", path_, "The file to write; appears when it is complete")
+        .required();
+    arguments.footer(
         "Writes the models with all their files into one file, for 'omg import' on a machine\n"
         "that has no network.\n\nExample:\n  omg export llama3.2:1b -o llama.tar");
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg info`: what this machine can run models with.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -10,6 +8,7 @@
 #include "base/gpu_probe.h"
 #include "base/hardware.h"
 #include "base/json.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/options.h"
@@ -156,9 +155,9 @@ void add_gpus(Sections& sections, const GpuProbe& probe) {
 
 class InfoCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer("OMG_CPU_ISA=NAME makes every command use that instruction set.");
+  void define(Arguments& arguments) override {
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer("OMG_CPU_ISA=NAME makes every command use that instruction set.");
   }
 
   void run(Terminal& terminal) override {

@@ -2,13 +2,12 @@
 //
 // `omg logits`: the raw numbers that the model computes for given tokens, for comparison with other
 // implementations. Exact arithmetic (f32 cache and activations) unless told otherwise.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/local_model.h"
@@ -58,32 +57,27 @@ void check_finite(std::span<const float> logits) {
 
 class LogitsCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    add_model_argument(app, model_);
-    app.add_option("--tokens", tokens_, "Token ids, with commas between; - for standard input")
-        ->required()
-        ->option_text("IDS");
-    app.add_option("--last", last_, "Print the logits of the last N positions")
-        ->check(whole_number(1, kMaxTokens))
-        ->option_text("N")
-        ->capture_default_str();
-    app.add_option("--activations", activations_,
-                   "f32: exact; int8: as generation does with quantised weights")
-        ->check(CLI::IsMember({"f32", "int8"}))
-        ->option_text("TYPE")
-        ->capture_default_str();
-    app.add_option("--chunk", chunk_, "Tokens that go through the model in one step")
-        ->check(whole_number(1, 16384))
-        ->option_text("N")
-        ->capture_default_str();
-    app.add_option("--ctx", context_,
-                   "Tokens of context, which some families' rope scaling follows")
-        ->check(whole_number(1, 1 << 30))
-        ->option_text("N")
-        ->group("Model");
-    add_threads_flag(app, threads_);
-    add_kv_type_flag(app, kv_type_);
-    app.footer("Example:\n  omg logits model.gguf --tokens 13,252,491 --last 2");
+  void define(Arguments& arguments) override {
+    add_model_argument(arguments, model_);
+    arguments
+        .option("--tokens IDS", tokens_, "Token ids, with commas between; - for standard input")
+        .required();
+    arguments.number("--last N", last_, {1, kMaxTokens}, "Print the logits of the last N positions")
+        .shows_default();
+    arguments
+        .choice("--activations TYPE", activations_, {"f32", "int8"},
+                "f32: exact; int8: as generation does with quantised weights")
+        .shows_default();
+    arguments
+        .number("--chunk N", chunk_, {1, 16384}, "Tokens that go through the model in one step")
+        .shows_default();
+    arguments
+        .number("--ctx N", context_, {1, 1 << 30},
+                "Tokens of context, which some families' rope scaling follows")
+        .group("Model");
+    add_threads_flag(arguments, threads_);
+    add_kv_type_flag(arguments, kv_type_);
+    arguments.footer("Example:\n  omg logits model.gguf --tokens 13,252,491 --last 2");
   }
 
   void run(Terminal& terminal) override {

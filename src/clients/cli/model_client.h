@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam between commands and the runtime. Commands that talk to a model know this interface
-// alone; today a session in this process stands behind it, and the daemon's HTTP client will be the
-// second implementation.
+// The seam between commands and models. Commands that talk to a model know this interface alone;
+// behind it stands the daemon, or a model in this process.
 #pragma once
 
 #include <chrono>
@@ -16,13 +15,19 @@
 
 #include "base/cancellation.h"
 #include "base/json.h"
-#include "clients/cli/parameters.h"
+#include "clients/sdk/daemon_client.h"
+#include "runtimes/parameters.h"
 
 namespace omg::cli {
 
 /// How a model is loaded.
 struct LoadOptions {
   uint32_t context_length = 0;  // 0: the model's maximum, or what memory allows
+  /// The daemon's: "5m", "-1", … as Ollama reads them; "": as it is configured.
+  std::string keep_alive;
+  /// In this process, though the model is one of the store.
+  bool direct = false;
+  // In this process alone: the daemon has settings of its own for these.
   uint32_t threads = 0;         // 0: all that this process may use
   std::string kv_type = "f16";  // a name in kKvTypes
   /// Share of the weights that is loaded, 0 to 1. May throw to stop.
@@ -30,8 +35,8 @@ struct LoadOptions {
 };
 
 struct ChatCall {
-  json::array messages;             // {role, content, …} as in the OpenAI API
-  json::object template_variables;  // e.g. enable_thinking
+  json::array messages;  // {role, content, …} as in the OpenAI API
+  std::string thinking;  // "": as the template does by itself; else "true", "false" or a level
   Parameters parameters;
   CancellationToken cancellation;
 };
@@ -71,9 +76,8 @@ class ModelClient {
   /// Source of the chat template; nothing when the model has none. Throws the error of one that
   /// does not parse.
   virtual std::optional<std::string> chat_template() const = 0;
-  /// Template variables that set thinking to "true", "false" or a level; see
-  /// text/template/capabilities.h for the errors.
-  virtual json::object thinking_variables(std::string_view value) const = 0;
+  /// Error(kUnsupported | kInvalidArgument) if ChatCall::thinking cannot be this.
+  virtual void check_thinking(std::string_view value) const = 0;
   virtual uint32_t context_length() const = 0;
 
   /// Answers a conversation. Error(kUnsupported) when the model has no template;
@@ -85,5 +89,9 @@ class ModelClient {
 
 /// Loads a model into this process. Error(kNotFound) says what a model may be named by.
 std::unique_ptr<ModelClient> open_model_here(const std::string& model, const LoadOptions& options);
+/// A model of the store, loaded by the daemon that listens there.
+std::unique_ptr<ModelClient> open_model_in_daemon(const DaemonAddress& address,
+                                                  const std::string& model,
+                                                  const LoadOptions& options);
 
 }  // namespace omg::cli

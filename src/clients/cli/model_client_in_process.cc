@@ -1,59 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The model client that needs no daemon: a session of runtimes/native in this process. The one file
-// of the commands that knows the session.
+// The model client that needs no daemon: a model of runtimes/native in this process. The one file
+// of the commands that knows it.
+#include <condition_variable>
+#include <deque>
 #include <fmt/format.h>
+#include <mutex>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "clients/cli/format.h"
 #include "clients/cli/local_model.h"
 #include "clients/cli/model_client.h"
-#include "clients/cli/options.h"
 #include "clients/cli/profile.h"
-#include "runtimes/native/session.h"
+#include "runtimes/native/native_model.h"
 
 namespace omg::cli {
 namespace {
 
-template <typename Target, typename Source>
-void assign(Target& target, const std::optional<Source>& source) {
-  if (source) target = static_cast<Target>(*source);
-}
+/// Hands an answer from the model's thread to the one that waits for it: showing it may take time,
+/// or throw, and neither is the model's business.
+class AnswerQueue {
+ public:
+  omg::AnswerSink sink() {
+    omg::AnswerSink sink;
+    sink.on_piece = [this](AnswerPiece&& piece) {
+      const std::lock_guard lock(mutex_);
+      pieces_.push_back(std::move(piece));
+      came_.notify_one();
+    };
+    sink.on_end = [this](const Error* error, const AnswerResult& result) {
+      const std::lock_guard lock(mutex_);
+      if (error != nullptr) error_ = *error;
+      result_ = result;
+      came_.notify_one();
+    };
+    return sink;
+  }
 
-GenerateOptions to_generate_options(const Parameters& parameters,
-                                    const CancellationToken& cancellation) {
-  GenerateOptions options;
-  assign(options.sampling.temperature, parameters.temperature);
-  assign(options.sampling.top_k, parameters.top_k);
-  assign(options.sampling.top_p, parameters.top_p);
-  assign(options.sampling.min_p, parameters.min_p);
-  assign(options.sampling.typical_p, parameters.typical_p);
-  assign(options.sampling.repeat_penalty, parameters.repeat_penalty);
-  assign(options.sampling.presence_penalty, parameters.presence_penalty);
-  assign(options.sampling.frequency_penalty, parameters.frequency_penalty);
-  assign(options.sampling.repeat_last_n, parameters.repeat_last_n);
-  assign(options.sampling.seed, parameters.seed);
-  assign(options.max_tokens, parameters.max_tokens);
-  options.stop = parameters.stop;
-  options.cancellation = cancellation;
-  return options;
-}
+  /// The next piece; nothing once the answer has ended.
+  std::optional<AnswerPiece> next() {
+    std::unique_lock lock(mutex_);
+    came_.wait(lock, [&] { return !pieces_.empty() || result_; });
+    if (pieces_.empty()) return std::nullopt;
+    AnswerPiece piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    return piece;
+  }
+  void wait_for_end() {
+    std::unique_lock lock(mutex_);
+    came_.wait(lock, [&] { return result_.has_value(); });
+  }
+  /// After the end.
+  AnswerResult result() {
+    if (error_) throw *error_;
+    return std::move(*result_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::deque<AnswerPiece> pieces_;
+  std::optional<Error> error_;
+  std::optional<AnswerResult> result_;
+};
 
 class InProcessClient : public ModelClient {
  public:
-  InProcessClient(std::string model, LocalModel local, std::unique_ptr<Session> session, Log log)
+  InProcessClient(std::string model, LocalModel local, std::unique_ptr<NativeModel> native, Log log)
       : model_(std::move(model)),
         local_(std::move(local)),
-        session_(std::move(session)),
+        native_(std::move(native)),
         log_(std::move(log)),
-        load_duration_(session_->load_duration()) {
+        load_duration_(native_->facts().load_duration) {
     log_load();
   }
 
   ~InProcessClient() override {
     try {
-      print_profile(session_->engine());
+      print_profile(native_->engine());
     } catch (const std::bad_alloc&) {
       // No memory to say it with.
     }
@@ -61,52 +87,65 @@ class InProcessClient : public ModelClient {
 
   const std::string& model() const override { return model_; }
   std::optional<std::string> chat_template() const override {
-    if (const ChatTemplate* chat = session_->chat_template()) return chat->source();
+    if (const ChatTemplate* chat = native_->chat_template()) return chat->source();
     // One that is there but does not parse is an error, which rendering tells.
-    if (session_->file().metadata().contains("tokenizer.chat_template")) {
-      ChatRequest request;
-      request.messages.push_back({{"role", "user"}, {"content", ""}});
-      session_->render(request);
+    if (native_->file().metadata().contains("tokenizer.chat_template")) {
+      ChatPrompt prompt;
+      prompt.messages.push_back({{"role", "user"}, {"content", ""}});
+      native_->render(prompt);
     }
     return std::nullopt;
   }
-  json::object thinking_variables(std::string_view value) const override {
+  void check_thinking(std::string_view value) const override {
     const TemplateCapabilities none;
-    const TemplateCapabilities* capabilities = session_->capabilities();
-    return omg::thinking_variables(capabilities ? *capabilities : none, value);
+    const TemplateCapabilities* capabilities = native_->capabilities();
+    thinking_variables(capabilities ? *capabilities : none, value);
   }
-  uint32_t context_length() const override { return session_->engine().context_length(); }
+  uint32_t context_length() const override { return native_->facts().context_length; }
 
   AnswerStatistics chat(const ChatCall& call, const AnswerSink& sink) override {
-    ChatRequest request;
-    request.messages = call.messages;
-    request.template_variables = call.template_variables;
-    request.options = to_generate_options(call.parameters, call.cancellation);
-    request.parse_output = true;
-    const auto show = [&sink](const GenerationPiece& piece) {
+    ChatPrompt prompt;
+    prompt.messages = call.messages;
+    prompt.thinking = call.thinking;
+    const auto show = [&sink](const AnswerPiece& piece) {
       for (const OutputEvent& event : piece.events) {
         if (event.kind == OutputEvent::Kind::kReasoning) sink(AnswerPart::kReasoning, event.text);
         if (event.kind == OutputEvent::Kind::kContent) sink(AnswerPart::kContent, event.text);
       }
     };
-    return statistics(session_->chat(request, show));
+    return answer(std::move(prompt), call.parameters, call.cancellation, show);
   }
 
   AnswerStatistics generate(const GenerateCall& call, const TextSink& sink) override {
-    GenerateRequest request;
-    request.prompt = call.prompt;
-    request.options = to_generate_options(call.parameters, call.cancellation);
-    return statistics(session_->generate(request, piece_sink(sink)));
+    TextPrompt prompt;
+    prompt.text = call.prompt;
+    const auto show = [&sink](const AnswerPiece& piece) {
+      if (!piece.text.empty()) sink(piece.text);
+    };
+    return answer(std::move(prompt), call.parameters, call.cancellation, show);
   }
 
  private:
-  static PieceSink piece_sink(const TextSink& sink) {
-    return [&sink](const GenerationPiece& piece) {
-      if (!piece.text.empty()) sink(piece.text);
-    };
+  template <class Prompt, class Show>
+  AnswerStatistics answer(Prompt prompt, const Parameters& parameters,
+                          const CancellationToken& cancellation, const Show& show) {
+    AnswerRequest request;
+    request.prompt = std::move(prompt);
+    apply(parameters, request.options);
+    request.options.cancellation = cancellation;
+    AnswerQueue queue;
+    const Canceller cancel = native_->answer(std::move(request), queue.sink());
+    try {
+      while (const auto piece = queue.next()) show(*piece);
+    } catch (...) {
+      cancel();
+      queue.wait_for_end();
+      throw;
+    }
+    return statistics(queue.result());
   }
 
-  AnswerStatistics statistics(const GenerationResult& result) {
+  AnswerStatistics statistics(const AnswerResult& result) {
     AnswerStatistics statistics;
     statistics.finish_reason = finish_reason_name(result.finish_reason);
     statistics.prompt_tokens = result.prompt_tokens;
@@ -131,20 +170,20 @@ class InProcessClient : public ModelClient {
 
   void log_load() const {
     if (!log_.writes(LogLevel::kInfo)) return;
-    Engine& engine = session_->engine();
-    const MemoryUse memory = engine.memory_use();
+    const Engine& engine = native_->engine();
+    const ModelFacts& facts = native_->facts();
     log_.write(
         LogLevel::kInfo,
         fmt::format("loaded {} in {}: {}, {} threads, context of {} tokens, weights {}, "
                     "cache {}, working memory {}",
                     model_, format_duration(load_duration_), isa_name(engine.isa()),
-                    engine.threads(), engine.context_length(), format_bytes(memory.weights_bytes),
-                    format_bytes(memory.kv_bytes), format_bytes(memory.scratch_bytes)));
+                    engine.threads(), facts.context_length, format_bytes(facts.weights_bytes),
+                    format_bytes(facts.kv_bytes), format_bytes(facts.scratch_bytes)));
   }
 
   std::string model_;
   LocalModel local_;  // its files are kept while they are in use
-  std::unique_ptr<Session> session_;
+  std::unique_ptr<NativeModel> native_;
   Log log_;
   std::chrono::nanoseconds load_duration_;
 };
@@ -153,15 +192,18 @@ class InProcessClient : public ModelClient {
 
 std::unique_ptr<ModelClient> open_model_here(const std::string& model, const LoadOptions& options) {
   Log log = Log::from_environment();
-  EngineOptions engine;
-  engine.context_length = options.context_length;
-  engine.threads = options.threads;
-  engine.kv_type = kv_type_named(options.kv_type);
-  engine.profile = profile_wanted();
-  engine.on_progress = options.on_progress;
   LocalModel local = find_local_model(model);
-  std::unique_ptr<Session> session = Session::load(local.path, engine);
-  return std::make_unique<InProcessClient>(model, std::move(local), std::move(session),
+  ModelLoadOptions load;
+  load.path = local.path;
+  load.context_length = options.context_length;
+  load.max_sequences = 1;
+  load.threads = options.threads;
+  load.kv_type = options.kv_type;
+  NativeLoadOptions native;
+  native.profile = profile_wanted();
+  native.on_progress = options.on_progress;
+  std::unique_ptr<NativeModel> loaded = NativeModel::load(load, native);
+  return std::make_unique<InProcessClient>(model, std::move(local), std::move(loaded),
                                            std::move(log));
 }
 

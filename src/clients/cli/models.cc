@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg models`, also `omg list` and `omg ls`: what is in the store.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/hardware.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/open_store.h"
@@ -27,14 +27,13 @@ std::string or_dash(const std::string& text) {
 
 class ModelsCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("FILTER", filter_, "Only models whose names contain this");
-    app.add_flag("--fits", fits_, "Only models that fit the memory of this machine");
-    app.add_option("-c,--ctx", context_, "Tokens of context to plan memory for; default: 4096")
-        ->check(whole_number(1, 1 << 30))
-        ->option_text("N");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional("FILTER", filter_, "Only models whose names contain this");
+    arguments.flag("--fits", fits_, "Only models that fit the memory of this machine");
+    arguments.number("-c,--ctx N", context_, {1, 1 << 30},
+                     "Tokens of context to plan memory for; default: 4096");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "MEMORY is what a run takes: weights in the engine's layout, the cache of --ctx tokens, "
         "and\n"
         "working memory.\n\n"

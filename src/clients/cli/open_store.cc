@@ -4,6 +4,9 @@
 #include <chrono>
 #include <fmt/format.h>
 
+#include "base/file_system.h"
+#include "daemon/settings/settings.h"
+
 namespace omg::cli {
 namespace {
 
@@ -29,7 +32,10 @@ json::object artifact_to_json(const Artifact& artifact) {
 }  // namespace
 
 Store open_store() {
-  return Store::open();
+  RealFileSystem files;
+  StoreOptions options;
+  options.folder = Settings::load(files, default_settings_sources()).text("models");
+  return Store::open(options);
 }
 
 std::string format_age(std::optional<int64_t> seconds_since_1970) {

@@ -11,7 +11,7 @@
 
 namespace omg::cli {
 
-/// The store of OMG_MODELS or of the usual place.
+/// The store of the configured folder (OMG_MODELS, the file), or of the usual place.
 Store open_store();
 
 /// "3 hours ago", "never" for nothing.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cli/options.h"
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
+#include "clients/cli/daemon_process.h"
 #include "clients/cli/interrupt.h"
+#include "clients/cli/local_model.h"
 
 namespace omg::cli {
 namespace {
@@ -21,84 +22,46 @@ std::string flag_of(std::string_view parameter) {
 
 }  // namespace
 
-CLI::Validator whole_number(int64_t least, int64_t most) {
-  return CLI::Validator(
-      [=](std::string& text) -> std::string {
-        const auto value = parse_integer(text);
-        if (value && *value >= least && *value <= most) return "";
-        return fmt::format("'{}' is not a whole number from {} to {}", text, least, most);
-      },
-      "", "");
+void add_model_argument(Arguments& arguments, std::string& model) {
+  arguments.positional("MODEL", model, "Name of a model, or path of a .gguf file").required();
 }
 
-void add_model_argument(CLI::App& app, std::string& model) {
-  app.add_option("MODEL", model, "Name of a model, or path of a .gguf file")->required();
-}
-
-void TextArgument::define(CLI::App& app, const std::string& name, const std::string& help) {
-  app_ = &app;
-  app.allow_extras();
-  option_ = app.add_option(name, first_, help);
-}
-
-std::string TextArgument::text() const {
-  std::string text = first_;
-  bool all_words = false;  // behind "--" nothing is an option
-  for (const std::string& word : app_->remaining()) {
-    if (!all_words && word == "--") {
-      all_words = true;
-      continue;
-    }
-    if (!all_words && word.starts_with("-")) {
-      throw Error(ErrorCode::kUsage, "the option " + word + " is not known; see '" +
-                                         app_->get_name() +
-                                         " --help', and put '--' before a text like this");
-    }
-    text += ' ' + word;
-  }
-  return text;
-}
-
-void add_parameter_flags(CLI::App& app, Parameters& parameters) {
+void add_parameter_flags(Arguments& arguments, Parameters& parameters) {
   for (const ParameterInfo& info : parameter_table()) {
+    if (!info.has_flag) continue;
     const bool whole = std::holds_alternative<std::optional<int64_t> Parameters::*>(info.field);
-    app.add_option_function<std::string>(
-           flag_of(info.name),
-           [&parameters, name = info.name](const std::string& text) {
-             set_parameter(parameters, name, text);
-           },
-           std::string(info.help))
-        ->option_text(whole ? "N" : "X")
-        ->group("Sampling");
+    const auto set = [&parameters, name = info.name](const std::string& text) {
+      set_parameter(parameters, name, text);
+    };
+    arguments.option(flag_of(info.name) + (whole ? " N" : " X"), set, std::string(info.help))
+        .group("Sampling");
   }
-  app.add_option_function<std::vector<std::string>>(
-         "--stop",
-         [&parameters](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) set_parameter(parameters, "stop", text);
-         },
-         "End the answer before this text; may be given more than once")
-      ->allow_extra_args(false)
-      ->option_text("TEXT")
-      ->group("Sampling");
+  const auto add_stop = [&parameters](const std::string& text) {
+    set_parameter(parameters, "stop", text);
+  };
+  arguments
+      .option("--stop TEXT", add_stop,
+              "End the answer before this text; may be given more than once")
+      .repeatable()
+      .group("Sampling");
 }
 
-void add_threads_flag(CLI::App& app, uint32_t& threads) {
-  app.add_option("-t,--threads", threads, "Threads to compute with; default: all usable ones")
-      ->check(whole_number(1, 4096))
-      ->option_text("N")
-      ->group("Model");
+void add_threads_flag(Arguments& arguments, uint32_t& threads) {
+  arguments
+      .number("-t,--threads N", threads, {1, 4096},
+              "Threads to compute with; default: all usable ones")
+      .group("Model");
 }
 
-void add_kv_type_flag(CLI::App& app, std::string& kv_type) {
+void add_kv_type_flag(Arguments& arguments, std::string& kv_type) {
   std::vector<std::string> names;
   for (const auto& type : kKvTypes) names.emplace_back(type.name);
-  app.add_option("--kv-type", kv_type,
-                 "Numbers of the context cache: f16, q8_0 (half of its memory), q4_0 (a quarter; "
-                 "answers suffer) or f32")
-      ->check(CLI::IsMember(names))
-      ->option_text("TYPE")
-      ->capture_default_str()
-      ->group("Model");
+  arguments
+      .choice("--kv-type TYPE", kv_type, names,
+              "Numbers of the context cache: f16, q8_0 (half of its memory), q4_0 (a quarter; "
+              "answers suffer) or f32")
+      .shows_default()
+      .group("Model");
 }
 
 KvType kv_type_named(std::string_view name) {
@@ -110,25 +73,47 @@ KvType kv_type_named(std::string_view name) {
               fmt::format("a cache of type '{}': there is none; take one of {}", name, names));
 }
 
-void add_load_flags(CLI::App& app, LoadOptions& options) {
-  app.add_option("--ctx", options.context_length,
-                 "Tokens of context; default: the model's maximum, or what memory allows")
-      ->check(whole_number(1, 1 << 30))
-      ->option_text("N")
-      ->group("Model");
-  add_threads_flag(app, options.threads);
-  add_kv_type_flag(app, options.kv_type);
+void add_load_flags(Arguments& arguments, LoadOptions& options) {
+  arguments
+      .number("--ctx N", options.context_length, {1, 1 << 30},
+              "Tokens of context; default: the model's maximum, or what memory allows")
+      .group("Model");
+  arguments
+      .option("--keep-alive TIME", options.keep_alive,
+              "How long the daemon keeps the model after the answer: 10m, 0, -1 for ever")
+      .group("Model");
+  arguments
+      .flag("--direct,--no-server", options.direct,
+            "Load the model into this process; the daemon has no part in it")
+      .group("Model");
+  add_threads_flag(arguments, options.threads);
+  add_kv_type_flag(arguments, options.kv_type);
 }
 
-CLI::Option* add_think_flag(CLI::App& app, std::string& thinking) {
-  return app
-      .add_flag(
-          "--think{true}", thinking,
-          "Let the model think first: true, false, low, medium or high, where its chat template "
-          "has such a switch")
-      ->option_text("[=LEVEL]")
-      ->check(CLI::IsMember({"true", "false", "low", "medium", "high"}));
+Argument& add_think_flag(Arguments& arguments, std::string& thinking) {
+  return arguments.flag(
+      "--think[=LEVEL]", thinking, {"true", "false", "low", "medium", "high"},
+      "Let the model think first: true, false, low, medium or high, where its chat template "
+      "has such a switch");
 }
+
+namespace {
+
+/// Files that are not of the store are this user's business, not the daemon's.
+std::unique_ptr<ModelClient> open(const std::string& model, const LoadOptions& options,
+                                  Terminal& terminal) {
+  if (names_a_path(model) || runs_directly(options.direct)) {
+    return open_model_here(model, options);
+  }
+  if (options.threads != 0 || options.kv_type != LoadOptions().kv_type) {
+    throw Error(ErrorCode::kUsage,
+                "--threads and --kv-type are for models that this command loads itself, with "
+                "--direct; the daemon's: omg config set threads N");
+  }
+  return open_model_in_daemon(reach_daemon(terminal), model, options);
+}
+
+}  // namespace
 
 std::unique_ptr<ModelClient> open_with_progress(const std::string& model, LoadOptions options,
                                                 Terminal& terminal) {
@@ -142,7 +127,7 @@ std::unique_ptr<ModelClient> open_with_progress(const std::string& model, LoadOp
     shown = percent;
     terminal.status(fmt::format("loading {} {} %", model, percent));
   };
-  std::unique_ptr<ModelClient> client = open_model_here(model, options);
+  std::unique_ptr<ModelClient> client = open(model, options, terminal);
   terminal.status("");
   return client;
 }

@@ -3,13 +3,12 @@
 // `omg perplexity`: how well a model predicts a text, to compare weight types, caches and engines.
 #include "engine/perplexity.h"
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <chrono>
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/local_model.h"
@@ -23,26 +22,23 @@ namespace {
 
 class PerplexityCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    add_model_argument(app, model_);
-    app.add_option("FILE", file_, "The text; - for standard input")->required();
-    app.add_option("--ctx", options_.context,
-                   "Tokens of a chunk; the second half of each is scored, as llama-perplexity does")
-        ->check(whole_number(4, 1 << 20))
-        ->option_text("N")
-        ->capture_default_str();
-    app.add_option("--chunks", options_.max_chunks, "Take the first N chunks only")
-        ->check(whole_number(1, 1 << 30))
-        ->option_text("N");
-    app.add_option("--activations", activations_,
-                   "int8: as generation does with quantised weights; f32: exact")
-        ->check(CLI::IsMember({"f32", "int8"}))
-        ->option_text("TYPE")
-        ->capture_default_str();
-    app.add_flag("--json", json_, "Print JSON");
-    add_threads_flag(app, threads_);
-    add_kv_type_flag(app, kv_type_);
-    app.footer(
+  void define(Arguments& arguments) override {
+    add_model_argument(arguments, model_);
+    arguments.positional("FILE", file_, "The text; - for standard input").required();
+    arguments
+        .number("--ctx N", options_.context, {4, 1 << 20},
+                "Tokens of a chunk; the second half of each is scored, as llama-perplexity does")
+        .shows_default();
+    arguments.number("--chunks N", options_.max_chunks, {1, 1 << 30},
+                     "Take the first N chunks only");
+    arguments
+        .choice("--activations TYPE", activations_, {"f32", "int8"},
+                "int8: as generation does with quantised weights; f32: exact")
+        .shows_default();
+    arguments.flag("--json", json_, "Print JSON");
+    add_threads_flag(arguments, threads_);
+    add_kv_type_flag(arguments, kv_type_);
+    arguments.footer(
         "Lower is better; figures compare between files with the same vocabulary, on the same "
         "text\n"
         "with the same --ctx.\n"

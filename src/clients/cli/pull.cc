@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `omg pull`: a model from a hub into the store.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
+// `omg pull`: a model from a hub into the store, as a job of the daemon where one runs.
 #include <fmt/format.h>
 
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
+#include "clients/cli/daemon_process.h"
+#include "clients/cli/daemon_pull.h"
 #include "clients/cli/format.h"
 #include "clients/cli/hub_parts.h"
 #include "clients/cli/interrupt.h"
@@ -19,29 +20,30 @@ namespace {
 
 class PullCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("MODEL", models_,
-                   "org/repo[:QUANT][@REVISION], a name that 'omg catalog' lists, "
-                   "registry/name:tag, or the URL of a .gguf")
-        ->required();
-    app.add_option("-q,--quant", options_.selection.quantization,
-                   "Quantisation, such as Q4_K_M; default: the best that fits this machine")
-        ->option_text("QUANT");
-    app.add_option("--revision", options_.revision, "Branch, tag or commit")->option_text("REV");
-    app.add_option("--include", options_.selection.include, "Only files like this, e.g. '*Q8*'")
-        ->option_text("GLOB");
-    app.add_option("--exclude", options_.selection.exclude, "No files like this")
-        ->option_text("GLOB");
-    app.add_option("--max-rate", max_rate_, "Bytes a second at most, e.g. 10M")
-        ->option_text("RATE");
-    app.add_option("--ca-file", flags_.ca_file, "PEM file of certificates to trust besides")
-        ->option_text("FILE");
-    app.add_flag("--allow-low-quality", options_.selection.allow_low_quality,
-                 "Choose Q2_K and below too, where nothing better fits");
-    app.add_flag("--any-family", options_.any_family, "Download what cannot run here, too");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
-        "An interrupted pull goes on where it was. HF_TOKEN or the hub's own token file opens "
+  void define(Arguments& arguments) override {
+    arguments
+        .positional("MODEL", models_,
+                    "org/repo[:QUANT][@REVISION], a name that 'omg catalog' lists, "
+                    "registry/name:tag, or the URL of a .gguf")
+        .required();
+    arguments.option("-q,--quant QUANT", options_.selection.quantization,
+                     "Quantisation, such as Q4_K_M; default: the best that fits this machine");
+    arguments.option("--revision REV", options_.revision, "Branch, tag or commit");
+    arguments.option("--include GLOB", options_.selection.include,
+                     "Only files like this, e.g. '*Q8*'");
+    arguments.option("--exclude GLOB", options_.selection.exclude, "No files like this");
+    arguments.option("--max-rate RATE", max_rate_, "Bytes a second at most, e.g. 10M");
+    arguments.option("--ca-file FILE", flags_.ca_file, "PEM file of certificates to trust besides");
+    arguments.flag("--allow-low-quality", options_.selection.allow_low_quality,
+                   "Choose Q2_K and below too, where nothing better fits");
+    arguments.flag("--any-family", options_.any_family, "Download what cannot run here, too");
+    arguments.flag("--direct,--no-server", direct_,
+                   "Fetch with this process; the daemon has no part in it");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
+        "Where a daemon runs the pull is a job of it, with its environment: 'omg jobs' shows it.\n"
+        "--include, --exclude, --max-rate, --ca-file and --any-family are for --direct, and imply\n"
+        "it. An interrupted pull goes on where it was. HF_TOKEN or the hub's own token file opens "
         "gated\n"
         "repositories; HF_ENDPOINT names a mirror; HTTPS_PROXY a proxy.\n\n"
         "Examples:\n"
@@ -51,6 +53,41 @@ class PullCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
+    if (!is_for_this_process()) {
+      if (const auto daemon = running_daemon()) return pull_by(*daemon, terminal);
+    }
+    pull_here(terminal);
+  }
+
+ private:
+  bool is_for_this_process() const {
+    const SelectionOptions& selection = options_.selection;
+    return runs_directly(direct_) || !selection.include.empty() || !selection.exclude.empty() ||
+           !max_rate_.empty() || !flags_.ca_file.empty() || options_.any_family;
+  }
+
+  void pull_by(const DaemonAddress& daemon, Terminal& terminal) const {
+    json::array results;
+    for (const std::string& model : models_) {
+      json::object request = {{"model", model},
+                              {"allow_low_quality", options_.selection.allow_low_quality}};
+      if (!options_.selection.quantization.empty()) {
+        request["quantization"] = options_.selection.quantization;
+      }
+      if (!options_.revision.empty()) request["revision"] = options_.revision;
+      const json::object job = pull_in_daemon(daemon, std::move(request), terminal);
+      const std::string_view name = job.at("result").as_string();
+      const auto size = job.at("total").to_number<uint64_t>();
+      if (json_) {
+        results.push_back({{"name", name}, {"size", size}, {"job", job.at("id")}});
+      } else {
+        terminal.out(fmt::format("'{}' is here: {}\n", printable(name), format_bytes(size)));
+      }
+    }
+    if (json_) terminal.out(json::serialize(results) + "\n");
+  }
+
+  void pull_here(Terminal& terminal) {
     if (!max_rate_.empty()) flags_.bytes_per_second = parse_bytes(max_rate_, "--max-rate");
     const CancellationToken& cancellation = flags_.cancellation;
     const InterruptGuard guard(cancellation, /*second_kills=*/true);
@@ -72,7 +109,6 @@ class PullCommand : public Command {
     if (json_) terminal.out(json::serialize(results) + "\n");
   }
 
- private:
   static std::string summary(const PullResult& result) {
     const std::string name = printable(result.model.name.str());
     const std::string size = format_bytes(result.model.total_bytes());
@@ -85,6 +121,7 @@ class PullCommand : public Command {
   PullOptions options_;
   std::string max_rate_;
   HubFlags flags_;
+  bool direct_ = false;
   bool json_ = false;
 };
 

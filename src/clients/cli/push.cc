@@ -3,11 +3,10 @@
 // `omg push`: a model of the store into a registry.
 #include "daemon/jobs/push.h"
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/hub_parts.h"
@@ -21,14 +20,14 @@ namespace {
 
 class PushCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("NAME", model_, "A model that is here")->required();
-    app.add_option("TO", destination_,
-                   "Where to: registry/namespace/name:tag; default: NAME, if it is of that form");
-    app.add_option("--ca-file", flags_.ca_file, "PEM file of certificates to trust besides")
-        ->option_text("FILE");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional("NAME", model_, "A model that is here").required();
+    arguments.positional(
+        "TO", destination_,
+        "Where to: registry/namespace/name:tag; default: NAME, if it is of that form");
+    arguments.option("--ca-file FILE", flags_.ca_file, "PEM file of certificates to trust besides");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "OMG_REGISTRY_USER and OMG_REGISTRY_PASSWORD log in.\n\nExample:\n"
         "  omg push llama3.2:1b registry.example/team/llama3.2:1b");
   }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg quantize`: a model file to a smaller weight type.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
 
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
@@ -21,16 +20,15 @@ namespace {
 
 class QuantizeCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("IN", in_, "Path of a .gguf file")->required();
-    app.add_option("OUT", out_, "The file to write; appears when it is complete")->required();
-    app.add_option("TYPE", type_, "What to quantise to, see below")->required();
-    app.add_flag("--pure", pure_, "The same type for every matrix, without exceptions");
-    app.add_option("-t,--threads", threads_, "Threads to compute with; default: all usable ones")
-        ->check(whole_number(1, 4096))
-        ->option_text("N");
-    app.footer("Types: " + type_names() +
-               "\nExample:\n  omg quantize model-f16.gguf model-q4.gguf Q4_K_M");
+  void define(Arguments& arguments) override {
+    arguments.positional("IN", in_, "Path of a .gguf file").required();
+    arguments.positional("OUT", out_, "The file to write; appears when it is complete").required();
+    arguments.positional("TYPE", type_, "What to quantise to, see below").required();
+    arguments.flag("--pure", pure_, "The same type for every matrix, without exceptions");
+    arguments.number("-t,--threads N", threads_, {1, 4096},
+                     "Threads to compute with; default: all usable ones");
+    arguments.footer("Types: " + type_names() +
+                     "\nExample:\n  omg quantize model-f16.gguf model-q4.gguf Q4_K_M");
   }
 
   void run(Terminal& terminal) override {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg render`: a chat template and its variables to the prompt they make.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/options.h"
 #include "clients/cli/text_source.h"
@@ -41,21 +40,20 @@ std::chrono::sys_seconds parse_time(const std::string& text) {
 
 class RenderCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option(
-           "--template", template_,
-           "Jinja file; - for standard input. Or a .gguf file, or a folder with "
-           "tokenizer_config.json or chat_template.jinja: then bos_token and eos_token come "
-           "from there too, unless the input has them")
-        ->required()
-        ->option_text("FILE");
-    app.add_option("--input", input_,
-                   "JSON object whose members are the template's variables (messages, tools, "
-                   "add_generation_prompt, bos_token, …); - for standard input. A member 'now' "
-                   "(\"2026-01-31T12:00:00\") fixes the clock for strftime_now")
-        ->required()
-        ->option_text("FILE");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments
+        .option("--template FILE", template_,
+                "Jinja file; - for standard input. Or a .gguf file, or a folder with "
+                "tokenizer_config.json or chat_template.jinja: then bos_token and eos_token come "
+                "from there too, unless the input has them")
+        .required();
+    arguments
+        .option("--input FILE", input_,
+                "JSON object whose members are the template's variables (messages, tools, "
+                "add_generation_prompt, bos_token, …); - for standard input. A member 'now' "
+                "(\"2026-01-31T12:00:00\") fixes the clock for strftime_now")
+        .required();
+    arguments.footer(
         "Examples:\n"
         "  omg render --template model.gguf --input conversation.json\n"
         "  omg show model.gguf --template > template.jinja\n"

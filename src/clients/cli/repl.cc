@@ -89,11 +89,12 @@ void Repl::use_model(std::unique_ptr<ModelClient> client) {
   require_chat_template(*client);
   client_ = std::move(client);
   thinking_.clear();
-  settings_.template_variables.clear();
+  settings_.thinking.clear();
 }
 
 void Repl::set_thinking(const std::string& value) {
-  settings_.template_variables = client_->thinking_variables(value);
+  client_->check_thinking(value);
+  settings_.thinking = value;
   thinking_ = value;
 }
 

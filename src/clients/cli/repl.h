@@ -58,6 +58,7 @@ class Repl {
   void on_load(std::string_view argument);
   void on_set(std::string_view argument);
   void on_show(std::string_view argument);
+  void show_model(bool license);
   void on_system(std::string_view argument);
   void on_model(std::string_view argument);
   void on_think(std::string_view argument);

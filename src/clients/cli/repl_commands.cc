@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/daemon_process.h"
 #include "clients/cli/format.h"
 #include "clients/cli/local_model.h"
 #include "clients/cli/model_details.h"
@@ -29,6 +30,23 @@ std::string require_argument(std::string_view argument, const char* usage) {
 std::string help_lines(std::initializer_list<std::pair<std::string_view, std::string_view>> rows) {
   std::string text;
   for (const auto& [left, right] : rows) text += fmt::format("  {:<28} {}\n", left, right);
+  return text;
+}
+
+/// `/show info` of a model in the store of another machine: what its daemon tells.
+std::string info_of_daemon(const json::object& shown) {
+  const json::object& details = shown.at("details").as_object();
+  std::string text;
+  for (const char* name : {"family", "parameter_size", "quantization_level"}) {
+    const json::value* value = details.if_contains(name);
+    if (value == nullptr || !value->is_string()) continue;
+    text += help_lines({{name, printable(value->get_string())}});
+  }
+  for (const auto& member : shown.at("model_info").as_object()) {
+    const std::string_view key(member.key().data(), member.key().size());
+    if (!key.ends_with(".context_length") || !member.value().is_number()) continue;
+    text += help_lines({{"context_length", json::serialize(member.value())}});
+  }
   return text;
 }
 
@@ -127,14 +145,26 @@ void Repl::on_set(std::string_view argument) {
   }
 }
 
+void Repl::show_model(bool license) {
+  std::string terms;
+  const bool is_in_daemon = !names_a_path(client_->model()) && !runs_directly(initial_.load.direct);
+  if (is_in_daemon && daemon_address().unix_socket.empty()) {
+    const json::value shown =
+        DaemonClient(daemon_address()).post("/api/show", {{"model", client_->model()}});
+    if (!license) return terminal_.out(info_of_daemon(shown.as_object()));
+    const json::value* told = shown.as_object().if_contains("license");
+    if (told != nullptr && told->is_string()) terms = printable(told->get_string());
+  } else {
+    const ModelDetails details = read_model_details(find_local_model(client_->model()).path);
+    if (!license) return terminal_.out(details_to_text(details, terminal_));
+    terms = details.license;
+  }
+  terminal_.out(terms.empty() ? "The model names no license.\n" : terms + "\n");
+}
+
 void Repl::on_show(std::string_view what) {
-  if (what == "info") {
-    const ModelDetails details = read_model_details(find_local_model(client_->model()).path);
-    terminal_.out(details_to_text(details, terminal_));
-  } else if (what == "license") {
-    const ModelDetails details = read_model_details(find_local_model(client_->model()).path);
-    terminal_.out(details.license.empty() ? "The model names no license.\n"
-                                          : details.license + "\n");
+  if (what == "info" || what == "license") {
+    show_model(what == "license");
   } else if (what == "template") {
     terminal_.out(client_->chat_template().value_or("") + "\n");
   } else if (what == "system") {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg run`: chat with a model, or one answer when there is a prompt.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <filesystem>
 #include <poll.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "clients/cli/answer.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
+#include "clients/cli/daemon_process.h"
+#include "clients/cli/daemon_pull.h"
 #include "clients/cli/local_model.h"
 #include "clients/cli/options.h"
 #include "clients/cli/pull_screen.h"
@@ -20,24 +21,22 @@ namespace {
 
 class RunCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    add_model_argument(app, model_);
-    prompt_.define(app, "PROMPT",
+  void define(Arguments& arguments) override {
+    add_model_argument(arguments, model_);
+    arguments.text("PROMPT", prompt_,
                    "What to ask. Piped standard input goes before it. With neither, a chat begins");
-    app.add_option("--system", conversation_.system, "System message")->option_text("TEXT");
-    app.add_option("--input-file", input_file_, "A file that goes before the prompt")
-        ->option_text("FILE");
-    app.add_option("--history", history_file_,
-                   "Go on with the conversation in this file, and save it there")
-        ->option_text("FILE");
-    add_think_flag(app, thinking_);
-    app.add_flag("--hide-thinking", settings_.hide_thinking, "Do not show what the model thinks");
-    app.add_flag("!--no-stream", settings_.stream, "Show the answer when it is complete");
-    app.add_flag("!--nowordwrap", settings_.wrap_words, "Do not break lines at words");
-    app.add_flag("--verbose", settings_.verbose, "Show counts and speeds after the answer");
-    add_parameter_flags(app, conversation_.parameters);
-    add_load_flags(app, load_);
-    app.footer(
+    arguments.option("--system TEXT", conversation_.system, "System message");
+    arguments.option("--input-file FILE", input_file_, "A file that goes before the prompt");
+    arguments.option("--history FILE", history_file_,
+                     "Go on with the conversation in this file, and save it there");
+    add_think_flag(arguments, thinking_);
+    arguments.flag("--hide-thinking", settings_.hide_thinking, "Do not show what the model thinks");
+    arguments.negated_flag("--no-stream", settings_.stream, "Show the answer when it is complete");
+    arguments.negated_flag("--nowordwrap", settings_.wrap_words, "Do not break lines at words");
+    arguments.flag("--verbose", settings_.verbose, "Show counts and speeds after the answer");
+    add_parameter_flags(arguments, conversation_.parameters);
+    add_load_flags(arguments, load_);
+    arguments.footer(
         "When --ctx is given and the conversation outgrows it, the oldest turns are dropped, and\n"
         "that is said.\n"
         "Examples:\n"
@@ -47,8 +46,7 @@ class RunCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    pull_if_missing(model_, terminal);
-    find_local_model(model_);  // before anybody is asked for a prompt
+    bring_model(terminal);  // before anybody is asked for a prompt
     const std::string prompt = read_prompt(terminal);
     load_history();
     settings_.cut_oldest = load_.context_length > 0;
@@ -60,7 +58,8 @@ class RunCommand : public Command {
       return repl.run();
     }
     if (!thinking_.empty()) {
-      settings_.template_variables = client->thinking_variables(thinking_);
+      client->check_thinking(thinking_);
+      settings_.thinking = thinking_;
     }
     conversation_.add("user", prompt);
     const Answer answer = answer_conversation(*client, conversation_, settings_, terminal);
@@ -72,6 +71,15 @@ class RunCommand : public Command {
   }
 
  private:
+  /// Where it will be loaded: the daemon may be on another machine, with a store of its own.
+  void bring_model(Terminal& terminal) const {
+    if (!names_a_path(model_) && !runs_directly(load_.direct)) {
+      return bring_to_daemon(reach_daemon(terminal), model_, terminal);
+    }
+    pull_if_missing(model_, terminal);
+    find_local_model(model_);
+  }
+
   /// Standard input or a file, then the words of the command line. Empty: begin a chat.
   std::string read_prompt(Terminal& terminal) const {
     std::string before;
@@ -81,7 +89,7 @@ class RunCommand : public Command {
       wait_for_input(terminal);
       before = read_standard_input();
     }
-    const std::string words = prompt_.text();
+    const std::string words = prompt_.value_or("");
     if (!before.empty() && !words.empty() && before.back() != '\n') before += '\n';
     std::string prompt = before + words;
     const bool can_chat = terminal.in_is_tty() && terminal.out_is_tty() && input_file_.empty();
@@ -108,7 +116,7 @@ class RunCommand : public Command {
   }
 
   std::string model_;
-  TextArgument prompt_;
+  std::optional<std::string> prompt_;
   std::string input_file_;
   std::string history_file_;
   std::string thinking_;

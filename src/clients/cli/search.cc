@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg search` and `omg catalog`: models that could be here.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/hub_parts.h"
@@ -19,16 +18,13 @@ namespace {
 
 class SearchCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    query_.define(app, "QUERY", "Words to look for");
-    app.add_option("-n,--limit", options_.most, "Results at most; default: 20")
-        ->check(whole_number(1, 100))
-        ->option_text("N");
-    app.add_option("--author", options_.author, "Only of this user or organisation")
-        ->option_text("NAME");
-    app.add_flag("--all", all_, "Also repositories without .gguf files");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.text("QUERY", query_, "Words to look for");
+    arguments.number("-n,--limit N", options_.most, {1, 100}, "Results at most; default: 20");
+    arguments.option("--author NAME", options_.author, "Only of this user or organisation");
+    arguments.flag("--all", all_, "Also repositories without .gguf files");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "Looks on Hugging Face, or where HF_ENDPOINT says.\n\nExample:\n"
         "  omg search qwen2.5 coder");
   }
@@ -38,7 +34,7 @@ class SearchCommand : public Command {
     const HubFlags flags;
     const InterruptGuard guard(flags.cancellation, /*second_kills=*/true);
     HubParts parts(flags);
-    const std::string query = query_.text();
+    const std::string query = query_.value_or("");
     const std::vector<SearchResult> results = parts.hub().huggingface().search(query, options_);
     if (json_) return print_json(results, terminal);
     if (results.empty()) return terminal.note("nothing is called that; try fewer words");
@@ -68,7 +64,7 @@ class SearchCommand : public Command {
     terminal.out(json::serialize(array) + "\n");
   }
 
-  TextArgument query_;
+  std::optional<std::string> query_;
   SearchOptions options_;
   bool all_ = false;
   bool json_ = false;
@@ -76,10 +72,10 @@ class SearchCommand : public Command {
 
 class CatalogCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer("Names that 'omg pull' and 'omg run' know. More are added in " +
-               Catalog::default_user_file() + ".");
+  void define(Arguments& arguments) override {
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer("Names that 'omg pull' and 'omg run' know. More are added in " +
+                     Catalog::default_user_file() + ".");
   }
 
   void run(Terminal& terminal) override {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg show`: what a model is.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/model_details.h"
@@ -19,15 +18,17 @@ namespace {
 
 class ShowCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    add_model_argument(app, model_);
-    app.add_flag("--tensors", tensors_, "List every tensor");
-    auto* as_template = app.add_flag("--template", template_, "Print the chat template alone");
-    app.add_flag("--capabilities", capabilities_,
-                 "Show what the chat template can express, and how the model calls tools")
-        ->excludes(as_template);
-    app.add_flag("--json", json_, "Print JSON")->excludes(as_template);
-    app.footer(
+  void define(Arguments& arguments) override {
+    add_model_argument(arguments, model_);
+    arguments.flag("--tensors", tensors_, "List every tensor");
+    const Argument& as_template =
+        arguments.flag("--template", template_, "Print the chat template alone");
+    arguments
+        .flag("--capabilities", capabilities_,
+              "Show what the chat template can express, and how the model calls tools")
+        .excludes(as_template);
+    arguments.flag("--json", json_, "Print JSON").excludes(as_template);
+    arguments.footer(
         "Examples:\n"
         "  omg show model.gguf\n"
         "  omg show model.gguf --tensors\n"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg gc` and `omg verify`: what keeps the store small and right.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/hub_parts.h"
@@ -20,11 +19,11 @@ namespace {
 
 class GcCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_flag("-n,--dry-run", dry_run_, "Only tell what would go");
-    app.add_flag("--partials", partials_, "Delete unfinished downloads too, however young");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.flag("-n,--dry-run", dry_run_, "Only tell what would go");
+    arguments.flag("--partials", partials_, "Delete unfinished downloads too, however young");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "Deletes files that no model needs, and unfinished downloads that nobody has worked\n"
         "on for a day. What a running pull or model needs stays.");
   }
@@ -62,13 +61,12 @@ class GcCommand : public Command {
 
 class VerifyCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    app.add_option("NAME", name_, "A model; default: all");
-    app.add_flag("--repair", repair_, "Fetch again what is damaged, from where the model came");
-    app.add_option("--ca-file", flags_.ca_file, "PEM file of certificates to trust besides")
-        ->option_text("FILE");
-    app.add_flag("--json", json_, "Print JSON");
-    app.footer(
+  void define(Arguments& arguments) override {
+    arguments.positional("NAME", name_, "A model; default: all");
+    arguments.flag("--repair", repair_, "Fetch again what is damaged, from where the model came");
+    arguments.option("--ca-file FILE", flags_.ca_file, "PEM file of certificates to trust besides");
+    arguments.flag("--json", json_, "Print JSON");
+    arguments.footer(
         "Reads every file and compares it with its digest. Damaged files of the store are put\n"
         "aside; --repair, or the next 'omg pull' of the model, replaces them. Of a file that was\n"
         "downloaded, --repair fetches the damaged pieces alone.");

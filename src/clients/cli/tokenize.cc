@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg tokenize`: text to token ids. Reads the vocabulary alone: tensors are mapped, never touched.
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
 #include "clients/cli/options.h"
@@ -24,19 +23,20 @@ std::string ids_line(const std::vector<TokenId>& ids) {
 
 class TokenizeCommand : public Command {
  public:
-  void define(CLI::App& app) override {
-    add_model_argument(app, model_);
-    text_.define(app, "TEXT", "The text; standard input when absent");
-    auto* as_json = app.add_flag("--json", json_, "Print the ids as a JSON array");
-    app.add_flag("--jsonl", jsonl_,
-                 "Read a JSON string per line from standard input and print a JSON array of ids "
-                 "per line")
-        ->excludes(as_json)
-        ->excludes(text_.option());
-    app.add_flag("--special", special_,
-                 "Add BOS and EOS as the model wants them, and recognise control tokens such as "
-                 "<|im_end|> in the text");
-    app.footer(
+  void define(Arguments& arguments) override {
+    add_model_argument(arguments, model_);
+    const Argument& text = arguments.text("TEXT", text_, "The text; standard input when absent");
+    const Argument& as_json = arguments.flag("--json", json_, "Print the ids as a JSON array");
+    arguments
+        .flag("--jsonl", jsonl_,
+              "Read a JSON string per line from standard input and print a JSON array of ids "
+              "per line")
+        .excludes(as_json)
+        .excludes(text);
+    arguments.flag("--special", special_,
+                   "Add BOS and EOS as the model wants them, and recognise control tokens such as "
+                   "<|im_end|> in the text");
+    arguments.footer(
         "Examples:\n"
         "  omg tokenize model.gguf \"Hello, world\"\n"
         "  omg tokenize model.gguf --json < text.txt\n"
@@ -48,7 +48,7 @@ class TokenizeCommand : public Command {
     const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(find_local_text(model_).path);
     const EncodeOptions options{.add_special = special_, .parse_special = special_};
     if (jsonl_) return run_lines(*tokenizer, options, terminal);
-    const std::string text = text_.is_given() ? text_.text() : read_standard_input();
+    const std::string text = text_ ? *text_ : read_standard_input();
     const std::vector<TokenId> ids = tokenizer->encode(text, options);
     if (json_) return terminal.out(ids_line(ids));
     print_table(*tokenizer, ids, terminal);
@@ -85,7 +85,7 @@ class TokenizeCommand : public Command {
   }
 
   std::string model_;
-  TextArgument text_;
+  std::optional<std::string> text_;
   bool json_ = false;
   bool jsonl_ = false;
   bool special_ = false;
