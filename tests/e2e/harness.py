@@ -42,6 +42,7 @@ def environment(**changes):
     env["XDG_STATE_HOME"] = str(FOLDER / "state")
     env["XDG_CONFIG_HOME"] = str(FOLDER / "config")
     env["OMG_MODELS"] = str(FOLDER / "models")
+    env["OMG_DIRECT"] = "1"  # no daemon starts by itself: those who want one use daemon.py
     env["HF_HOME"] = str(FOLDER / "huggingface")
     env["LC_ALL"] = "C.UTF-8"
     env.update(changes)
@@ -77,17 +78,18 @@ def omg_json(*arguments, **options):
 _made = {}
 
 
-def made_model(preset="tiny-llama", kind="Q4_K_M"):
-    """A small model with random weights and a chat template, made once."""
-    if (preset, kind) not in _made:
-        path = FOLDER / f"{preset}-{kind}.gguf"
-        subprocess.run(
-            [str(MAKE_MODEL), "--preset", preset, "--type", kind, str(path)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        _made[preset, kind] = path
-    return _made[preset, kind]
+def made_model(preset="tiny-llama", kind="Q4_K_M", template=None):
+    """A small model with random weights and a chat template, its family's or that of a file, made
+    once."""
+    key = (preset, kind, template)
+    if key not in _made:
+        path = FOLDER / f"{preset}-{kind}-{len(_made)}.gguf"
+        command = [str(MAKE_MODEL), "--preset", preset, "--type", kind, str(path)]
+        if template is not None:
+            command += ["--template", str(template)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        _made[key] = path
+    return _made[key]
 
 
 def any_model():

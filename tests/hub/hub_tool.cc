@@ -6,7 +6,6 @@
 //   hub_tool push NAME FILE TEXT     weights and a licence as a model, as Ollama pushes it
 // --include GLOB and --list (everything, no choice) go with resolve and fetch. Errors: {"error":…}
 // on standard output and exit code 1.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "clients/cli/arguments.h"
 #include "hub/hub.h"
 #include "hub/transfer/file_target.h"
 #include "hub/transfer/transfer.h"
@@ -118,31 +118,38 @@ void push(HttpClient& client, const Given& given) {
   print(json::object{{"manifest", sha256(text).str()}, {"already_there", already_there}});
 }
 
+void run(const std::string& action, Given& given, const std::vector<std::string>& rest) {
+  HttpClient client;
+  if (action == "resolve" && rest.empty()) {
+    print(describe(find(client, given)));
+  } else if (action == "fetch" && rest.size() == 1) {
+    given.folder = rest[0];
+    fetch(client, given);
+  } else if (action == "push" && rest.size() == 2) {
+    given.file = rest[0];
+    given.text = rest[1];
+    push(client, given);
+  } else {
+    throw Error(ErrorCode::kUsage, "resolve NAME, fetch NAME FOLDER or push NAME FILE TEXT");
+  }
+}
+
 int main(int argc, char** argv) {
   Given given;
-  CLI::App app("Hubs and transfers");
-  app.require_subcommand(1);
-  const auto command = [&](const char* name) {
-    CLI::App* sub = app.add_subcommand(name);
-    sub->add_option("name", given.name)->required();
-    return sub;
-  };
-  CLI::App* resolving = command("resolve");
-  CLI::App* fetching = command("fetch");
-  CLI::App* pushing = command("push");
-  fetching->add_option("folder", given.folder)->required();
-  for (CLI::App* sub : {resolving, fetching}) {
-    sub->add_option("--include", given.include);
-    sub->add_flag("--list", given.lists);
-  }
-  pushing->add_option("file", given.file)->required();
-  pushing->add_option("text", given.text)->required();
-  CLI11_PARSE(app, argc, argv);
+  std::string action;
+  std::vector<std::string> rest;
+  cli::Arguments arguments("hub_tool", "Hubs and transfers");
+  arguments.positional("ACTION", action, "resolve, fetch or push").required();
+  arguments.positional("NAME", given.name, "The model").required();
+  arguments.positional("MORE", rest, "FOLDER for fetch; FILE and TEXT for push");
+  arguments.option("--include GLOB", given.include, "Only these files");
+  arguments.flag("--list", given.lists, "Everything, no choice");
   try {
-    HttpClient client;
-    if (*resolving) print(describe(find(client, given)));
-    if (*fetching) fetch(client, given);
-    if (*pushing) push(client, given);
+    if (arguments.parse({argv + 1, argv + argc})) {
+      run(action, given, rest);
+    } else {
+      std::fputs(arguments.help().c_str(), stdout);
+    }
     return 0;
   } catch (const Error& error) {
     print(json::object{{"error", error.what()}, {"code", error_name(error.code())}});

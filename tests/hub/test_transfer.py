@@ -177,7 +177,7 @@ class Well(TransferTest):
 class Two(TransferTest):
     def test_processes_fetch_each_byte_once(self):
         self.fault(bytes_per_second=2 * MIB)
-        both = [self.start("--progress", "--steal-seconds", 1e6) for _ in range(2)]
+        both = [self.start("--progress", "--steal-seconds", 1_000_000) for _ in range(2)]
         done = [self.end(process) for process in both]
         self.assertEqual([code for code, _, _ in done], [0, 0], done)
         self.expect_right()

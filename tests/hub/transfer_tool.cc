@@ -4,12 +4,12 @@
 // the server was asked. transfer_tool --help lists the options. Prints a line of JSON for each
 // progress report with --progress, and one at the end: {"sha256":…,"fetched":…,"shared":…}, or
 // {"error":…} with exit code 1.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <random>
 #include <string>
 
 #include "base/json.h"
+#include "clients/cli/arguments.h"
 #include "hub/transfer/file_target.h"
 #include "hub/transfer/transfer.h"
 
@@ -82,25 +82,31 @@ void download(Given& given) {
 
 int main(int argc, char** argv) {
   Given given;
-  CLI::App app("Downloads one file");
-  app.add_option("--url", given.file.url)->required();
-  app.add_option("--size", given.file.size)->required();
-  app.add_option("--to", given.target)->required();
-  app.add_option("--sha256", given.sha256);
-  app.add_option("--etag", given.file.etag);
-  app.add_option("--authorization", given.file.authorization);
-  app.add_option("--workers", given.options.chunks.workers);
-  app.add_option("--most-chunk", given.options.chunks.most_chunk);
-  app.add_option("--attempts", given.options.retry.attempts);
-  app.add_option("--first-pause", given.first_pause_ms, "milliseconds");
-  app.add_option("--stall-seconds", given.stall_seconds);
-  app.add_option("--sync-seconds", given.sync_seconds);
-  app.add_option("--steal-seconds", given.options.chunks.steal_seconds);
-  app.add_option("--limit", given.options.bytes_per_second, "bytes per second");
-  app.add_flag("--progress", given.shows_progress);
-  CLI11_PARSE(app, argc, argv);
+  cli::Arguments arguments("transfer_tool", "Downloads one file");
+  constexpr cli::Range kCount = {0, int64_t{1} << 62};
+  constexpr cli::Range kTime = {0, 1'000'000};
+  TransferOptions& options = given.options;
+  arguments.option("--url URL", given.file.url, "From where").required();
+  arguments.number("--size N", given.file.size, kCount, "Bytes").required();
+  arguments.option("--to PATH", given.target, "To where").required();
+  arguments.option("--sha256 HEX", given.sha256, "What the bytes must hash to");
+  arguments.option("--etag TAG", given.file.etag, "The version");
+  arguments.option("--authorization TEXT", given.file.authorization, "The header");
+  arguments.number("--workers N", options.chunks.workers, {1, 64}, "Connections");
+  arguments.number("--most-chunk N", options.chunks.most_chunk, kCount, "Bytes");
+  arguments.number("--attempts N", options.retry.attempts, kTime, "Until it gives up");
+  arguments.number("--first-pause N", given.first_pause_ms, kTime, "Milliseconds");
+  arguments.number("--stall-seconds N", given.stall_seconds, kTime, "Until a connection is dead");
+  arguments.number("--sync-seconds N", given.sync_seconds, kTime, "Between syncs");
+  arguments.number("--steal-seconds N", options.chunks.steal_seconds, kTime, "Worth taking over");
+  arguments.number("--limit N", options.bytes_per_second, kCount, "Bytes a second");
+  arguments.flag("--progress", given.shows_progress, "Print it");
   try {
-    download(given);
+    if (arguments.parse({argv + 1, argv + argc})) {
+      download(given);
+    } else {
+      std::fputs(arguments.help().c_str(), stdout);
+    }
     return 0;
   } catch (const Error& error) {
     print({{"error", error.what()}, {"code", error_name(error.code())}});
