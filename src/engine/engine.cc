@@ -58,6 +58,9 @@ class NativeEngine : public Engine {
   uint32_t max_sequences() const override { return max_sequences_; }
   void truncate_sequence(SequenceId sequence, uint32_t length) override;
   std::span<float> step(std::span<const SequenceChunk> chunks) override;
+  void run_beside(size_t count, const std::function<void(size_t)>& body) override {
+    backend_->run_beside(count, body);
+  }
 
   std::string kv_storage_text() const override {
     return storage_ ? storage_->text() : storage_problem_;

@@ -180,6 +180,11 @@ class Engine {
   /// outgrow context_length, kOutOfMemory when KV blocks run out, kInvalidArgument for a token
   /// outside the vocabulary or more than max_batch_tokens tokens.
   virtual std::span<float> step(std::span<const SequenceChunk> chunks) = 0;
+  /// Calls body(0) to body(count - 1), each once, on the engine's threads at the same time.
+  /// `body` must not throw or use the engine.
+  virtual void run_beside(size_t count, const std::function<void(size_t)>& body) {
+    for (size_t i = 0; i < count; ++i) body(i);
+  }
 };
 
 }  // namespace omg

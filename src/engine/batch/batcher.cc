@@ -295,23 +295,38 @@ void Batcher::step() {
 void Batcher::choose_tokens(std::span<const SequenceChunk> chunks, std::span<float> logits) {
   const size_t width = engine_.vocab_size();
   uint64_t prompt_tokens = 0;
-  size_t row = 0;
+  std::vector<Choice> choices;
   for (const SequenceChunk& chunk : chunks) {
     Sequence& sequence = with_id(chunk.sequence);
     if (!sequence.is_generating()) prompt_tokens += chunk.tokens.size();
     sequence.held += static_cast<uint32_t>(chunk.tokens.size());
     if (chunk.logits_count == 0) continue;
-    choose_token(sequence, logits.subspan(row * width, width));
-    ++row;
+    choices.push_back({&sequence, logits.subspan(choices.size() * width, width), nullptr});
   }
+  sample(choices);
+  for (const Choice& choice : choices) choose_token(choice);
   const std::lock_guard lock(mutex_);
   ++stats_.steps;
   stats_.prompt_tokens += prompt_tokens;
 }
 
-void Batcher::choose_token(Sequence& sequence, std::span<float> logits) {
+void Batcher::sample(std::vector<Choice>& choices) {
+  engine_.run_beside(choices.size(), [&](size_t i) {
+    Choice& choice = choices[i];
+    try {
+      const auto& sample = choice.sequence->request.sample;
+      if (sample) sample(choice.logits);
+    } catch (...) {
+      choice.failure = std::current_exception();
+    }
+  });
+}
+
+void Batcher::choose_token(const Choice& choice) {
+  Sequence& sequence = *choice.sequence;
   try {
-    const std::optional<int32_t> token = sequence.request.choose(logits);
+    if (choice.failure) std::rethrow_exception(choice.failure);
+    const std::optional<int32_t> token = sequence.request.choose(choice.logits);
     if (!token) return end(sequence, BatchEndReason::kChosen);
     if (sequence.tokens.size() >= context_of(sequence.request)) {
       if (!sequence.request.make_room) return end(sequence, BatchEndReason::kContextFull);

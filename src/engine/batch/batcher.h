@@ -38,15 +38,19 @@ struct BatchEnd {
   std::optional<std::chrono::steady_clock::time_point> began;
 };
 
-/// What is asked of a Batcher. Its functions are called on the batch's thread, one at a time, and
-/// everybody waits for them: they must be quick, and may not call the batcher.
+/// What is asked of a Batcher. Its functions, but for sample(), are called on the batch's thread,
+/// one at a time, and everybody waits for them: they must be quick, and may not call the batcher.
 struct BatchRequest {
   /// At most as many tokens as the context: choose() is asked for one more than it holds.
   std::vector<int32_t> prompt;
   /// Tokens that the sequence may have; 0, or more than the engine's: the engine's.
   uint32_t context_length = 0;
+  /// Called before choose() with the same logits, on any of the engine's threads, while other
+  /// sequences sample theirs: for what takes long. With 16 users and a vocabulary of 128k, looking
+  /// at the logits one user after another took 2 % of a step. May be empty.
+  std::function<void(std::span<float> logits)> sample;
   /// Gets the logits of the last token (it may change them) and names the next one, or nothing to
-  /// end. What it throws ends this sequence alone.
+  /// end. What it or sample() throws ends this sequence alone.
   std::function<std::optional<int32_t>(std::span<float> logits)> choose;
   /// Asked when choose() has named a token and the sequence has as many as its context: gives those
   /// to go on with instead, at least one and fewer than the context. Without it that is the end.
@@ -129,7 +133,14 @@ class Batcher {
   void begin(Sequence& sequence);
   void preempt(Sequence& sequence);
   void choose_tokens(std::span<const SequenceChunk> chunks, std::span<float> logits);
-  void choose_token(Sequence& sequence, std::span<float> logits);
+  /// Logits of a sequence's last token, and what its sample() threw.
+  struct Choice {
+    Sequence* sequence = nullptr;
+    std::span<float> logits;
+    std::exception_ptr failure;
+  };
+  void sample(std::vector<Choice>& choices);
+  void choose_token(const Choice& choice);
   uint32_t context_of(const BatchRequest& request) const;
   void make_room(Sequence& sequence);
   void end(Sequence& sequence, BatchEndReason reason, std::exception_ptr error = nullptr);

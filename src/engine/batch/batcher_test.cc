@@ -6,10 +6,13 @@
 // alone.
 #include "engine/batch/batcher.h"
 
+#include <array>
 #include <atomic>
+#include <barrier>
 #include <future>
 #include <gtest/gtest.h>
 #include <random>
+#include <thread>
 
 #include "base/cancellation.h"
 #include "base/error.h"
@@ -97,6 +100,12 @@ class RuleEngine final : public Engine {
     return logits_;
   }
 
+  void run_beside(size_t count, const std::function<void(size_t)>& body) override {
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < count; ++i) threads.emplace_back([&body, i] { body(i); });
+    for (std::thread& thread : threads) thread.join();
+  }
+
  private:
   const RuleEngineOptions options_;
   ModelDescription description_;
@@ -177,6 +186,55 @@ TEST(Batcher, FindsWhatAnotherUserLeft) {
   EXPECT_EQ(second.wait().cached_tokens, 96u);
   EXPECT_EQ(second.answer, first.answer);
   EXPECT_EQ(batcher.stats().cached_tokens, 96u);
+}
+
+TEST(Batcher, SamplesOfOneStepAreTakenAtTheSameTime) {
+  RuleEngine engine({});
+  Batcher batcher(engine, {});
+  // Once both are there each waits for the other: one after another they would wait for ever.
+  std::barrier meeting(2);
+  std::vector<std::unique_ptr<User>> users;
+  std::array<size_t, 2> sampled = {};
+  std::promise<void> both_are_there;
+  const std::shared_future<void> go = both_are_there.get_future().share();
+  for (size_t i = 0; i < 2; ++i) {
+    users.push_back(std::make_unique<User>(text(40, static_cast<uint32_t>(i)), 20));
+    BatchRequest request = users.back()->request();
+    request.is_cancelled = [go] {
+      go.wait();
+      return false;
+    };
+    request.sample = [&meeting, &sampled, i](std::span<float> logits) {
+      EXPECT_EQ(logits.size(), size_t{kVocab});
+      ++sampled[i];
+      meeting.arrive_and_wait();
+    };
+    batcher.submit(std::move(request));
+  }
+  both_are_there.set_value();
+  for (const auto& user : users) {
+    EXPECT_EQ(user->wait().reason, BatchEndReason::kChosen);
+    EXPECT_EQ(user->answer, user->alone(600));
+  }
+  EXPECT_EQ(sampled[0], 21u);  // the last says that it is the end
+  EXPECT_EQ(sampled[1], 21u);
+}
+
+TEST(Batcher, WhatSamplingThrowsEndsItsSequenceAlone) {
+  RuleEngine engine({});
+  Batcher batcher(engine, {});
+  User well(text(40), 30);
+  User ill(text(40, 2), 30);
+  BatchRequest request = ill.request();
+  request.sample = [](std::span<float>) { throw Error(ErrorCode::kCorrupt, "no numbers"); };
+  batcher.submit(std::move(request));
+  batcher.submit(well.request());
+  const BatchEnd end = ill.wait();
+  EXPECT_EQ(end.reason, BatchEndReason::kFailed);
+  EXPECT_THROW(std::rethrow_exception(end.error), Error);
+  EXPECT_TRUE(ill.answer.empty());
+  EXPECT_EQ(well.wait().reason, BatchEndReason::kChosen);
+  EXPECT_EQ(well.answer, well.alone(600));
 }
 
 TEST(Batcher, ManyUsersGetTheAnswersTheyHaveAlone) {

@@ -54,6 +54,8 @@ class CpuBackend : public Backend {
   uint64_t weights_bytes() const override { return weights_bytes_; }
   uint64_t scratch_bytes() const override { return scratch_bytes_; }
   uint32_t threads() const { return static_cast<uint32_t>(pool_.worker_count()); }
+  /// Work that is not the model's, on the same threads.
+  void run_beside(size_t count, const std::function<void(size_t)>& body) { for_rows(count, body); }
   /// Bytes that one step of one token in each of `sequences` sequences must read, each of which
   /// holds `length` tokens: weights once, and all caches. Of experts, those that rows which choose
   /// at random would choose.

@@ -68,7 +68,8 @@ BatchRequest RunningAnswer::request(std::shared_ptr<RunningAnswer> answer) {
   BatchRequest request;
   request.prompt = std::move(answer->parts_.prompt);
   request.context_length = answer->parts_.context_length;
-  request.choose = [answer](std::span<float> logits) { return answer->choose(logits); };
+  request.sample = [answer](std::span<float> logits) { answer->sample(logits); };
+  request.choose = [answer](std::span<float>) { return answer->choose(); };
   if (can_shift(answer->parts_)) {
     request.make_room = [answer](std::span<const TokenId> all) { return answer->make_room(all); };
   }
@@ -87,12 +88,19 @@ std::optional<TokenId> RunningAnswer::finish(FinishReason reason) {
   return std::nullopt;
 }
 
-std::optional<TokenId> RunningAnswer::choose(std::span<float> logits) {
+/// Beside those of other answers; what they share, compiled grammars, is thread-safe.
+void RunningAnswer::sample(std::span<float> logits) {
   if (!first_logits_) first_logits_ = Clock::now();
-  if (result_.generated_tokens >= most_tokens_) return finish(FinishReason::kLength);
+  if (result_.generated_tokens >= most_tokens_) return;
   // Some models compute more logits than there are tokens, for the sake of round matrices.
   const size_t vocab = std::min(parts_.tokenizer->vocab_size(), logits.size());
-  SampledToken sampled = sample(logits.first(vocab));
+  sampled_ = sample_allowed(logits.first(vocab));
+}
+
+std::optional<TokenId> RunningAnswer::choose() {
+  if (!sampled_) return finish(FinishReason::kLength);
+  SampledToken sampled = std::move(*sampled_);
+  sampled_.reset();
   const TokenId token = sampled.token;
   if (parts_.tokenizer->is_end_of_generation(token)) return finish(FinishReason::kStop);
   sampler_.accept(token);
@@ -109,7 +117,7 @@ std::optional<TokenId> RunningAnswer::choose(std::span<float> logits) {
   return token;
 }
 
-SampledToken RunningAnswer::sample(std::span<float> logits) {
+SampledToken RunningAnswer::sample_allowed(std::span<float> logits) {
   if (!parts_.constraint) return sampler_.sample(logits);
   // Each round takes one token away, so there is an end to it.
   while (true) {

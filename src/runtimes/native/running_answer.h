@@ -45,8 +45,8 @@ struct RunningAnswerParts {
 void end_answer(const AnswerSink& sink, const Error* error, AnswerResult result,
                 std::chrono::steady_clock::time_point asked);
 
-/// Not thread-safe: the batch's thread has it once it is submitted. What the parts point to must
-/// outlive it.
+/// Not thread-safe: the batch has it once it is submitted, and calls one function at a time. What
+/// the parts point to must outlive it.
 class RunningAnswer {
  public:
   /// Error for sampling options out of their range.
@@ -58,8 +58,9 @@ class RunningAnswer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::optional<TokenId> choose(std::span<float> logits);
-  SampledToken sample(std::span<float> logits);
+  void sample(std::span<float> logits);
+  SampledToken sample_allowed(std::span<float> logits);
+  std::optional<TokenId> choose();
   std::optional<TokenId> finish(FinishReason reason);
   std::vector<TokenId> make_room(std::span<const TokenId> tokens);
   void show(AnswerPiece&& piece);
@@ -74,6 +75,7 @@ class RunningAnswer {
   std::optional<OutputParser> parser_;
   AnswerResult result_;
   uint32_t most_tokens_;
+  std::optional<SampledToken> sampled_;  // between sample() and choose()
   bool call_has_ended_ = false;
   std::optional<Clock::time_point> first_logits_;
 };
