@@ -4,10 +4,14 @@
 find_package(Threads REQUIRED)
 find_program(OMG_CCACHE ccache)
 if(OMG_CCACHE)
-  # The sloppiness is what its manual asks for where headers are precompiled.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${OMG_CCACHE})
+  # The sloppiness is what its manual asks for where headers are precompiled. With a base folder all
+  # checkouts share what is cached; lines in traces name files from there on.
+  set(omg_ccache_settings CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime)
+  if(OMG_SANITIZE)
+    list(APPEND omg_ccache_settings CCACHE_NOHASHDIR=1)  # folders in debug information
+  endif()
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env ${omg_ccache_settings} ${OMG_CCACHE})
 endif()
 
 add_library(omg_options INTERFACE)
@@ -101,6 +105,13 @@ endfunction()
 add_custom_target(threads_tests)
 add_custom_target(fuzzers)
 
+# Where the tests' reference data is: in one file alone (base/testing/reference_dir.h says why).
+set(OMG_ROOT ${CMAKE_CURRENT_LIST_DIR}/..)
+add_library(omg_reference STATIC EXCLUDE_FROM_ALL ${OMG_ROOT}/src/base/testing/reference_dir.cc)
+target_link_libraries(omg_reference PRIVATE omg_options)
+target_compile_definitions(omg_reference PRIVATE
+  OMG_REFERENCE_DIR="${OMG_ROOT}/../shared/reference")
+
 # omg_test(NAME SOURCES a_test.cc DEPENDS omg_base ... [LABELS per_isa threads]): one program of
 # GoogleTest cases, run by CTest as one test. Labels: `threads`: the thread sanitizer runs it too;
 # `computes`: compiled as the libraries are; `figures`: long, and about figures rather than memory,
@@ -112,15 +123,13 @@ function(omg_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} omg_reference GTest::gtest_main)
   if(NOT "computes" IN_LIST ARG_LABELS)
     target_link_libraries(${name} PRIVATE omg_cold_code)
     if(OMG_PRECOMPILED_HEADERS)
       target_precompile_headers(${name} REUSE_FROM omg_test_headers)
     endif()
   endif()
-  target_compile_definitions(${name} PRIVATE
-    OMG_REFERENCE_DIR="${PROJECT_SOURCE_DIR}/../shared/reference")
   add_test(NAME ${name} COMMAND ${name})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 1800)
@@ -139,7 +148,8 @@ function(omg_bench name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   find_package(benchmark REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} benchmark::benchmark_main)
+  target_link_libraries(${name} PRIVATE omg_options ${ARG_DEPENDS} omg_reference
+                                        benchmark::benchmark_main)
 endfunction()
 
 # omg_fuzzer(NAME SOURCES a_fuzz.cc DEPENDS ...): one libFuzzer program.

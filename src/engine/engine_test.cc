@@ -13,12 +13,13 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "formats/open_model_file.h"
 
 namespace omg {
 namespace {
 
-const std::filesystem::path kReference = OMG_REFERENCE_DIR;
+const std::filesystem::path kReference = reference_dir();
 
 std::vector<Isa> supported() {
   std::vector<Isa> result;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/testing.h"
 #include "formats/open_model_file.h"
 #include "formats/weight_mixture.h"
@@ -113,7 +114,7 @@ TEST(MakeModel, PureGivesEveryMatrixTheType) {
 
 /// Names and shapes must follow from the hyperparameters in the same way as in reference models.
 TEST(MakeModel, AgreesWithReferenceModels) {
-  const std::filesystem::path folder = std::filesystem::path(OMG_REFERENCE_DIR) / "architectures";
+  const std::filesystem::path folder = reference_dir() / "architectures";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no reference data at " << folder;
   const std::vector<std::pair<Family, const char*>> pairs = {
       {Family::kLlama, "llama3-freqs"}, {Family::kMixtral, "mixtral"},

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/reader.h"
 #include "formats/gguf/testing.h"
 #include "formats/gguf/writer.h"
@@ -205,7 +206,7 @@ TEST(QuantizeFile, QuantisedSourcesAreConvertedAndCounted) {
 }
 
 TEST(QuantizeFile, ReferenceModelIsConverted) {
-  const std::string in = std::string(OMG_REFERENCE_DIR) + "/models/stories260K.gguf";
+  const std::string in = reference_dir().string() + "/models/stories260K.gguf";
   if (!std::filesystem::exists(in)) GTEST_SKIP() << in << " is absent";
   const TemporaryFolder folder;
   for (const auto name : {"Q4_K_M", "Q8_0", "Q4_0", "BF16", "F32"}) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/testing.h"
 #include "formats/open_model_file.h"
 
@@ -15,7 +16,7 @@ using testing::Bytes;
 using testing::TemporaryFolder;
 
 TEST(GgufReader, OpensEveryReferenceModel) {
-  const std::filesystem::path folder = OMG_REFERENCE_DIR;
+  const std::filesystem::path folder = reference_dir();
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no reference data at " << folder;
   int count = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <vector>
 
+#include "base/testing/reference_dir.h"
 #include "formats/quant/blocks.h"
 
 namespace omg {
@@ -21,7 +22,7 @@ std::vector<char> read(const std::filesystem::path& path) {
 }
 
 TEST(Dequantize, EqualsTheReferenceToTheLastBit) {
-  const std::filesystem::path folder = std::filesystem::path(OMG_REFERENCE_DIR) / "quants";
+  const std::filesystem::path folder = reference_dir() / "quants";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is absent";
   size_t compared = 0;
   for (const auto& row : weight_types()) {

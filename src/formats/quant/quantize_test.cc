@@ -12,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/testing/reference_dir.h"
 #include "formats/quant/dequantize.h"
 #include "formats/quant/testing.h"
 
@@ -81,7 +82,7 @@ TEST(Quantize, ErrorIsNoWorseThanTheReference) {
 }
 
 TEST(Quantize, ReferenceFloatsComeBackNearlyExactly) {
-  const std::filesystem::path folder = std::filesystem::path(OMG_REFERENCE_DIR) / "quants";
+  const std::filesystem::path folder = reference_dir() / "quants";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is absent";
   for (const auto& row : weight_types()) {
     if (row.type == WeightType::kF32) continue;  // the reference has no file for it

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/writer.h"
 #include "formats/open_model_file.h"
 #include "runtimes/native/native_model.h"
@@ -17,7 +18,7 @@
 namespace omg::testing {
 namespace {
 
-const std::filesystem::path kReference = OMG_REFERENCE_DIR;
+const std::filesystem::path kReference = reference_dir();
 const std::filesystem::path kModel = kReference / "models" / "stories260K.gguf";
 
 struct Case {

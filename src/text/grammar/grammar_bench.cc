@@ -9,18 +9,15 @@
 #include <filesystem>
 
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/reader.h"
 #include "text/grammar/matcher.h"
 #include "text/tokenizer/tokenizer.h"
 
-#ifndef OMG_REFERENCE_DIR
-#define OMG_REFERENCE_DIR "shared/reference"
-#endif
-
 namespace omg {
 namespace {
 
-const std::string kPath = std::string(OMG_REFERENCE_DIR) + "/tokenizers/llama-bpe.gguf";
+const std::string kPath = reference_dir().string() + "/tokenizers/llama-bpe.gguf";
 
 struct Setup {
   std::unique_ptr<Tokenizer> tokenizer;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/reader.h"
 #include "text/grammar/reference_acceptor.h"
 #include "text/grammar/test_support.h"
@@ -288,7 +289,7 @@ TEST(Matcher, ServesManyThreadsAtOnce) {
 // Real vocabularies.
 
 std::string reference(const std::string& path) {
-  return std::string(OMG_REFERENCE_DIR) + "/" + path;
+  return reference_dir().string() + "/" + path;
 }
 
 std::shared_ptr<const GrammarVocabulary> load(const std::string& name) {
@@ -338,7 +339,7 @@ void check_text(const Grammar& grammar, std::shared_ptr<const GrammarVocabulary>
 
 TEST(Matcher, MasksOfRealVocabulariesEqualTokenByToken) {
   if (!std::filesystem::exists(reference("tokenizers")))
-    GTEST_SKIP() << "no reference folder at " << OMG_REFERENCE_DIR;
+    GTEST_SKIP() << "no reference folder at " << reference_dir();
   const Grammar schema = Grammar::from_json_schema(parse_json(R"({"type":"object","properties":{
       "city":{"type":"string","minLength":2,"maxLength":12},
       "unit":{"enum":["celsius","fahrenheit","日本"]},"days":{"type":"integer","minimum":1,

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "text/template/chat_template.h"
 
 namespace omg {
@@ -60,7 +61,7 @@ void check_case(const ChatTemplate& chat_template, const json::object& example,
 }
 
 TEST(ChatTemplateReference, RendersWhatJinjaRenders) {
-  const std::filesystem::path folder = std::filesystem::path(OMG_REFERENCE_DIR) / "chat_templates";
+  const std::filesystem::path folder = reference_dir() / "chat_templates";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no reference data in " << folder;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -4,18 +4,15 @@
 #include <benchmark/benchmark.h>
 #include <filesystem>
 
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/reader.h"
 #include "text/tokenizer/tokenizer.h"
-
-#ifndef OMG_REFERENCE_DIR
-#define OMG_REFERENCE_DIR "shared/reference"
-#endif
 
 namespace omg {
 namespace {
 
 std::string path_of(const std::string& name) {
-  return std::string(OMG_REFERENCE_DIR) + "/tokenizers/" + name + ".gguf";
+  return reference_dir().string() + "/tokenizers/" + name + ".gguf";
 }
 
 std::string sample(size_t size) {

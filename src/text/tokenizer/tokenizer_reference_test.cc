@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "formats/gguf/reader.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -15,7 +16,7 @@ namespace omg {
 namespace {
 
 std::string reference(const std::string& path) {
-  return std::string(OMG_REFERENCE_DIR) + "/" + path;
+  return reference_dir().string() + "/" + path;
 }
 
 std::unique_ptr<Tokenizer> load(const std::string& path) {
@@ -26,7 +27,7 @@ class ReferenceVocabulary : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(reference("tokenizers")))
-      GTEST_SKIP() << "no reference folder at " << OMG_REFERENCE_DIR;
+      GTEST_SKIP() << "no reference folder at " << reference_dir();
   }
 };
 
@@ -65,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(All, ReferenceVocabulary,
 // The reference's tiny models have vocabularies of a few hundred tokens.
 TEST(ReferenceTokenizer, LoadsEveryModelsVocabulary) {
   if (!std::filesystem::exists(reference("architectures")))
-    GTEST_SKIP() << "no reference folder at " << OMG_REFERENCE_DIR;
+    GTEST_SKIP() << "no reference folder at " << reference_dir();
   size_t models = 0;
   for (const char* folder : {"architectures", "models"}) {
     for (const auto& file : std::filesystem::directory_iterator(reference(folder))) {

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "base/testing/reference_dir.h"
 #include "text/tools/round_trip.h"
 
 namespace omg {
@@ -20,7 +21,7 @@ std::string read_file(const std::filesystem::path& path) {
 }
 
 TEST(ToolsReference, WhatATemplateWritesComesBack) {
-  const std::filesystem::path folder = std::filesystem::path(OMG_REFERENCE_DIR) / "chat_templates";
+  const std::filesystem::path folder = reference_dir() / "chat_templates";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no reference data in " << folder;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/testing/reference_dir.h"
 #include "base/utf8.h"
 #include "formats/gguf/reader.h"
 #include "text/tokenizer/huggingface/huggingface.h"
@@ -53,11 +54,11 @@ json::object published(const std::string& name, const Metadata& metadata) {
 class PublishedVocabulary : public ::testing::TestWithParam<const char*> {
  protected:
   static std::string reference(const std::string& path) {
-    return std::string(OMG_REFERENCE_DIR) + "/tokenizers/" + path;
+    return reference_dir().string() + "/tokenizers/" + path;
   }
   void SetUp() override {
     if (!std::filesystem::exists(reference("")))
-      GTEST_SKIP() << "no reference folder at " << OMG_REFERENCE_DIR;
+      GTEST_SKIP() << "no reference folder at " << reference_dir();
     const ModelFile file = gguf::open(reference(GetParam() + std::string(".gguf")));
     from_gguf_ = make_tokenizer(file.metadata());
     const json::object made = published(GetParam(), file.metadata());
@@ -191,9 +192,9 @@ INSTANTIATE_TEST_SUITE_P(All, PublishedByteLevel,
                          test_name);
 
 TEST(PublishedSentencePiece, GivesTheIdsOfTheModelFile) {
-  const std::string folder = std::string(OMG_REFERENCE_DIR) + "/tokenizers";
+  const std::string folder = reference_dir().string() + "/tokenizers";
   if (!std::filesystem::exists(folder))
-    GTEST_SKIP() << "no reference folder at " << OMG_REFERENCE_DIR;
+    GTEST_SKIP() << "no reference folder at " << reference_dir();
   const ModelFile file = gguf::open(folder + "/llama-spm.gguf");
   const auto from_gguf = make_tokenizer(file.metadata());
   testing::TemporaryFolder made;
