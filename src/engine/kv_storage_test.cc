@@ -276,7 +276,9 @@ TEST_F(KvStorageTest, ManyUsersOfASmallCacheHaveTheAnswersThatTheyHaveAlone) {
     EXPECT_EQ(engine->free_kv_blocks(), free);
     restored += stats.restored_tokens;
     EXPECT_LE(stats.restored_tokens, stats.cached_tokens);
-    if (life > 0) EXPECT_GT(stats.restored_tokens, 0u);
+    if (life > 0) {
+      EXPECT_GT(stats.restored_tokens, 0u);
+    }
   }
   EXPECT_GT(restored, 1000u);
 }
