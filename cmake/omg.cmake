@@ -4,8 +4,8 @@
 find_package(Threads REQUIRED)
 find_program(OMG_CCACHE ccache)
 if(OMG_CCACHE)
-  # The sloppiness is what its manual asks for where headers are precompiled. With a base folder all
-  # checkouts share what is cached; lines in traces name files from there on.
+  # The sloppiness is what its manual asks for where headers are precompiled. With a base folder
+  # checkouts share what is cached of files that use no precompiled headers.
   set(omg_ccache_settings CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime)
   if(OMG_SANITIZE)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the reference data of the tests lies. A function of a file of its own, so that no other
-// file's compilation depends on where the project was checked out: a compiler cache can then serve
-// several checkouts.
+// Where the reference data of the tests lies: in a file of its own, so that no other file's
+// compilation depends on where the project was checked out.
 #pragma once
 
 #include <filesystem>
