@@ -51,6 +51,7 @@ std::unique_ptr<Command> make_export_command();
 std::unique_ptr<Command> make_verify_command();
 std::unique_ptr<Command> make_gc_command();
 std::unique_ptr<Command> make_info_command();
+std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_perplexity_command();
 std::unique_ptr<Command> make_quantize_command();

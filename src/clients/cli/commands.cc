@@ -16,7 +16,7 @@
 namespace omg::cli {
 namespace {
 
-constexpr std::array<CommandInfo, 34> kCommands = {{
+constexpr std::array<CommandInfo, 35> kCommands = {{
     {"run", "Talk to a model", "Chat with a model, or get one answer (also: chat)",
      make_run_command},
     {"generate", "Talk to a model", "Continue a text", make_generate_command},
@@ -46,6 +46,8 @@ constexpr std::array<CommandInfo, 34> kCommands = {{
     {"keys", "Set up", "Who may ask the daemon from elsewhere", make_keys_command},
     {"service", "Set up", "Have the daemon start with the machine", make_service_command},
     {"info", "Look at this machine", "What this machine can run models with", make_info_command},
+    {"doctor", "Look at this machine", "Find what is wrong here, and how to mend it",
+     make_doctor_command},
     {"bench", "Look at this machine", "Measure the speed of a model here", make_bench_command},
     {"perplexity", "Look at this machine", "Measure how well a model predicts a text",
      make_perplexity_command},

@@ -30,6 +30,7 @@ class ModelsCommand : public Command {
   void define(Arguments& arguments) override {
     arguments.positional("FILTER", filter_, "Only models whose names contain this");
     arguments.flag("--fits", fits_, "Only models that fit the memory of this machine");
+    arguments.flag("-a,--all", all_, "Show the built-in model too");
     arguments.number("-c,--ctx N", context_, {1, 1 << 30},
                      "Tokens of context to plan memory for; default: 4096");
     arguments.flag("--json", json_, "Print JSON");
@@ -122,6 +123,7 @@ class ModelsCommand : public Command {
   }
 
   std::string filter_;
+  bool all_ = false;
   bool fits_ = false;
   uint64_t context_ = 4096;
   bool json_ = false;
