@@ -167,6 +167,13 @@ bool is_card(const std::string& name) {
          std::all_of(name.begin() + 4, name.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
+bool is_known(const GpuProbe& probe, const std::string& bus_id) {
+  return !bus_id.empty() &&
+         std::any_of(probe.gpus.begin(), probe.gpus.end(),
+                     [&](const GpuInfo& other) { return other.bus_id == bus_id; });
+}
+
+/// Cards that drivers show.
 void probe_sysfs(const std::string& root, GpuProbe& probe) {
   namespace fs = std::filesystem;
   std::error_code status;
@@ -181,11 +188,9 @@ void probe_sysfs(const std::string& root, GpuProbe& probe) {
     gpu.driver = uevent_value(device / "uevent", "DRIVER");
     gpu.bus_id = uevent_value(device / "uevent", "PCI_SLOT_NAME");
     gpu.vendor = vendor_name(read_word(device / "vendor"));
-    const bool known = std::any_of(probe.gpus.begin(), probe.gpus.end(), [&](const GpuInfo& other) {
-      return !gpu.bus_id.empty() && other.bus_id == gpu.bus_id;
-    });
     // A plain frame buffer of the firmware has neither vendor nor a driver that computes.
-    if (known || gpu.driver == "simple-framebuffer" || (gpu.vendor.empty() && gpu.driver.empty())) {
+    if (is_known(probe, gpu.bus_id) || gpu.driver == "simple-framebuffer" ||
+        (gpu.vendor.empty() && gpu.driver.empty())) {
       continue;
     }
     gpu.name = gpu.vendor.empty() ? gpu.driver : gpu.vendor + " " + read_word(device / "device");
@@ -199,12 +204,36 @@ void probe_sysfs(const std::string& root, GpuProbe& probe) {
   }
 }
 
+/// What is plugged in and nobody has shown so far: without a driver, or with one that shows no
+/// card. Classes (PCI Code and ID Assignment): 03 is display, 12 processing accelerators.
+void probe_pci(const std::string& root, GpuProbe& probe) {
+  namespace fs = std::filesystem;
+  std::error_code status;
+  std::vector<fs::path> devices;
+  for (const auto& entry : fs::directory_iterator(root + "/sys/bus/pci/devices", status)) {
+    const std::string type = read_word(entry.path() / "class");
+    if (type.starts_with("0x03") || type.starts_with("0x12")) devices.push_back(entry.path());
+  }
+  std::sort(devices.begin(), devices.end());
+  for (const fs::path& device : devices) {
+    GpuInfo gpu;
+    gpu.vendor = vendor_name(read_word(device / "vendor"));
+    gpu.bus_id = device.filename();
+    // Others are what virtual machines and servers' consoles draw with.
+    if (gpu.vendor.starts_with("0x") || gpu.vendor.empty() || is_known(probe, gpu.bus_id)) continue;
+    gpu.name = gpu.vendor + " " + read_word(device / "device");
+    gpu.driver = fs::read_symlink(device / "driver", status).filename();
+    probe.gpus.push_back(std::move(gpu));
+  }
+}
+
 }  // namespace
 
 GpuProbe probe_gpus(const std::string& root, const std::string& nvml) {
   GpuProbe probe;
   probe_nvml(nvml, probe);
   probe_sysfs(root, probe);
+  probe_pci(root, probe);
   return probe;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The graphics processors of this machine: NVIDIA's through their management library, opened at run
-// time, all others through sysfs. A machine without any needs neither.
+// time, all others through sysfs, also those that have no driver. A machine without any needs
+// neither.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ namespace omg {
 struct GpuInfo {
   std::string name;
   std::string vendor;                    // "NVIDIA", "AMD", "Intel" or the PCI number
-  std::string driver;                    // "nvidia 550.54.15", "amdgpu"
+  std::string driver;                    // "nvidia 550.54.15", "amdgpu"; "" where there is none
   std::string bus_id;                    // "0000:65:00.0"
   std::optional<uint64_t> memory_total;  // bytes
   std::optional<uint64_t> memory_free;

@@ -193,6 +193,7 @@ CpuInfo probe_cpu(const std::string& root) {
   info.sockets = static_cast<uint32_t>(sockets.size());
   info.cores = static_cast<uint32_t>(cores.size());
   info.caches = summarize(caches);
+  info.is_virtual = (cpuinfo_field(root, "flags") + " ").find(" hypervisor ") != std::string::npos;
   return info;
 }
 
@@ -231,6 +232,8 @@ MemoryInfo probe_memory(const std::string& root) {
     if (!(words >> key >> kib)) continue;
     if (key == "MemTotal:") info.total = kib * 1024;
     if (key == "MemAvailable:") info.available = kib * 1024;
+    if (key == "SwapTotal:") info.swap_total = kib * 1024;
+    if (key == "SwapFree:") info.swap_free = kib * 1024;
   }
   for (const std::string& folder : cgroup_folders(root, "memory")) {
     auto limit = read_number(folder + "/memory.max");
@@ -250,7 +253,10 @@ MemoryInfo probe_memory(const std::string& root) {
 }
 
 uint64_t usable_memory(const std::string& root) {
-  const MemoryInfo memory = probe_memory(root);
+  return usable_memory(probe_memory(root));
+}
+
+uint64_t usable_memory(const MemoryInfo& memory) {
   uint64_t usable = memory.total > 0 ? memory.available : uint64_t{1} << 62;
   if (memory.cgroup_limit) {
     const uint64_t limit = *memory.cgroup_limit;

@@ -25,6 +25,7 @@ struct CpuInfo {
   uint32_t cores = 0;             // physical
   uint32_t threads = 0;           // logical, online
   std::vector<CacheInfo> caches;  // by level
+  bool is_virtual = false;        // of a virtual machine, as the processor itself says
 };
 
 CpuInfo probe_cpu(const std::string& root = "");
@@ -40,6 +41,8 @@ struct MemoryInfo {
   /// The tightest limit of this process's cgroup and those above it, and what that one uses.
   std::optional<uint64_t> cgroup_limit;
   uint64_t cgroup_used = 0;
+  uint64_t swap_total = 0;
+  uint64_t swap_free = 0;
 };
 
 MemoryInfo probe_memory(const std::string& root = "");
@@ -47,6 +50,7 @@ MemoryInfo probe_memory(const std::string& root = "");
 /// Bytes that can still be taken without pushing anything into swap: of the machine's memory, or of
 /// the cgroup's if that has less left. 2^62 when unknown, so that nothing is refused for it.
 uint64_t usable_memory(const std::string& root = "");
+uint64_t usable_memory(const MemoryInfo& memory);
 
 /// Most bytes of memory this process has had resident (VmHWM); 0 when unknown.
 uint64_t peak_resident_bytes(const std::string& root = "");

@@ -61,7 +61,8 @@ TEST(ParseCpuList, Ranges) {
 
 TEST_F(FakeRoot, TwoSocketsWithHyperthreads) {
   write("/proc/cpuinfo",
-        "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Example CPU @ 2.50GHz\n\n"
+        "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Example CPU @ 2.50GHz\n"
+        "flags\t\t: fpu sse avx2 hypervisor lahf_lm\n\n"
         "processor\t: 1\nmodel name\t: Other\n");
   write("/sys/devices/system/cpu/online", "0-7\n");
   for (int i = 0; i < 8; ++i) {
@@ -70,6 +71,7 @@ TEST_F(FakeRoot, TwoSocketsWithHyperthreads) {
   }
   const CpuInfo cpu = probe_cpu(root_);
   EXPECT_EQ(cpu.name, "Example CPU @ 2.50GHz");
+  EXPECT_TRUE(cpu.is_virtual);
   EXPECT_EQ(cpu.sockets, 2u);
   EXPECT_EQ(cpu.cores, 4u);
   EXPECT_EQ(cpu.threads, 8u);
@@ -91,6 +93,7 @@ TEST_F(FakeRoot, NothingReadable) {
   const CpuInfo cpu = probe_cpu(root_);
   EXPECT_EQ(cpu.name, "");
   EXPECT_EQ(cpu.threads, 0u);
+  EXPECT_FALSE(cpu.is_virtual);
   EXPECT_EQ(probe_memory(root_).total, 0u);
   EXPECT_EQ(usable_memory(root_), uint64_t{1} << 62);
   EXPECT_FALSE(cgroup_cpu_quota(root_));
@@ -128,7 +131,9 @@ TEST_F(FakeRoot, CgroupV1InContainerFallsBackToTheMountsRoot) {
 }
 
 TEST_F(FakeRoot, CgroupWithoutLimits) {
-  write("/proc/meminfo", "MemTotal: 16777216 kB\nMemAvailable: 1048576 kB\n");
+  write("/proc/meminfo",
+        "MemTotal: 16777216 kB\nMemAvailable: 1048576 kB\n"
+        "SwapTotal: 2048 kB\nSwapFree: 1024 kB\n");
   write("/proc/self/cgroup", "4:memory:/\n3:cpu:/\n0::/\n");
   write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   write("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
@@ -136,6 +141,8 @@ TEST_F(FakeRoot, CgroupWithoutLimits) {
   write("/sys/fs/cgroup/cpu.max", "max 100000\n");
   EXPECT_FALSE(probe_memory(root_).cgroup_limit);
   EXPECT_EQ(usable_memory(root_), 1ull << 30);
+  EXPECT_EQ(probe_memory(root_).swap_total, 2048u * 1024);
+  EXPECT_EQ(probe_memory(root_).swap_free, 1024u * 1024);
   EXPECT_FALSE(cgroup_cpu_quota(root_));
 }
 
@@ -175,6 +182,34 @@ TEST_F(FakeRoot, GraphicsCardsOfSysfs) {
   EXPECT_EQ(gpu.memory_total, 25753026560u);
   EXPECT_EQ(gpu.memory_free, 25753026560u - 1024);
   EXPECT_EQ(probe.nvml_problem, "");
+}
+
+TEST_F(FakeRoot, GraphicsProcessorsThatNoDriverShows) {
+  const auto device = [&](const std::string& id, const std::string& type, const std::string& vendor,
+                          const std::string& driver) {
+    const std::string folder = "/sys/bus/pci/devices/" + id;
+    write(folder + "/class", type + "\n");
+    write(folder + "/vendor", vendor + "\n");
+    write(folder + "/device", "0x2330\n");
+    if (driver.empty()) return;
+    std::filesystem::create_directory_symlink("../../drivers/" + driver,
+                                              root_ + folder + "/driver");
+  };
+  device("0000:01:00.0", "0x030200", "0x10de", "");
+  device("0000:02:00.0", "0x030000", "0x10de", "vfio-pci");
+  device("0000:03:00.0", "0x030000", "0x1234", "bochs-drm");  // what a virtual machine shows
+  device("0000:04:00.0", "0x020000", "0x8086", "e1000");      // a network card
+  device("0000:05:00.0", "0x030000", "0x8086", "i915");
+  const std::string card = "/sys/class/drm/card0/device";
+  write(card + "/vendor", "0x8086\n");
+  write(card + "/uevent", "DRIVER=i915\nPCI_SLOT_NAME=0000:05:00.0\n");
+  const GpuProbe probe = probe_gpus(root_, "libomg-no-such-library.so");
+  ASSERT_EQ(probe.gpus.size(), 3u);
+  EXPECT_EQ(probe.gpus[0].driver, "i915");
+  EXPECT_EQ(probe.gpus[1].name, "NVIDIA 0x2330");
+  EXPECT_EQ(probe.gpus[1].driver, "");
+  EXPECT_EQ(probe.gpus[1].bus_id, "0000:01:00.0");
+  EXPECT_EQ(probe.gpus[2].driver, "vfio-pci");
 }
 
 TEST_F(FakeRoot, LibraryWithoutNvmlFunctionsIsNamed) {

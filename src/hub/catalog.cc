@@ -54,6 +54,19 @@ CatalogEntry read_entry(const std::string& source, const toml::key& key, const t
   return entry;
 }
 
+/// Of an alias in the table of sizes, which are in units of 10^9 bytes.
+uint64_t read_size(const std::string& source, std::string_view alias, const toml::node& sizes) {
+  const size_t line = sizes.source().begin.line;
+  if (!sizes.is_table()) refuse(source, line, "gigabytes must be a table");
+  const toml::node* node = sizes.as_table()->get(alias);
+  if (node == nullptr) return 0;
+  const auto size = node->value<double>();
+  if (!size || !(*size > 0) || *size > 1e5) {
+    refuse(source, node->source().begin.line, "a size is a number of gigabytes, such as 4.7");
+  }
+  return static_cast<uint64_t>(*size * 1e9);
+}
+
 std::string text_or(const toml::table& table, std::string_view key, const std::string& otherwise) {
   const toml::node* node = table.get(key);
   return node == nullptr ? otherwise : node->value<std::string>().value_or(otherwise);
@@ -66,18 +79,20 @@ std::vector<CatalogEntry> read_family(const std::string& source, const toml::key
     refuse(source, node.source().begin.line, "'" + std::string(key.str()) + "' must be a table");
   }
   for (const auto& [name, value] : *family) {
-    if (name != "title" && name != "maker" && name != "aliases") {
+    if (name != "title" && name != "maker" && name != "aliases" && name != "gigabytes") {
       refuse(source, value.source().begin.line,
-             "'" + std::string(name.str()) + "' is none of title, maker and aliases");
+             "'" + std::string(name.str()) + "' is none of title, maker, aliases and gigabytes");
     }
   }
   const toml::node* aliases = family->get("aliases");
   if (aliases == nullptr || !aliases->is_table()) {
     refuse(source, node.source().begin.line, "a family needs a table of aliases");
   }
+  const toml::node* sizes = family->get("gigabytes");
   std::vector<CatalogEntry> entries;
   for (const auto& [name, value] : *aliases->as_table()) {
     CatalogEntry entry = read_entry(source, name, value);
+    if (sizes != nullptr) entry.download_bytes = read_size(source, name.str(), *sizes);
     entry.family = text_or(*family, "title", std::string(key.str()));
     entry.maker = text_or(*family, "maker", "");
     entries.push_back(std::move(entry));

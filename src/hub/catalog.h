@@ -4,6 +4,7 @@
 // the user's adds to it and overrides it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@ struct CatalogEntry {
   std::string model;   // "lmstudio-community/Llama-3.2-1B-Instruct-GGUF"; never an alias again
   std::string family;  // "Llama"
   std::string maker;   // "Meta"; "" if not said
+  /// Bytes to download, of the quantisation that is taken where none is named; 0 if not said.
+  uint64_t download_bytes = 0;
   bool is_users = false;
 };
 

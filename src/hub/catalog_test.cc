@@ -21,12 +21,15 @@ TEST(Catalog, HasTheTableOfTheSpecification) {
   EXPECT_EQ(catalog.require({"yi", "latest"}).family, "Yi");
   EXPECT_EQ(catalog.require({"phi3", "medium"}).maker, "Microsoft");
   EXPECT_EQ(catalog.find({"llama3.2", "9b"}), nullptr);
+  EXPECT_EQ(catalog.require({"qwen2.5", ""}).download_bytes, 4'680'000'000u);
   for (const CatalogEntry& entry : catalog.entries()) {
     EXPECT_TRUE(std::holds_alternative<HuggingFaceName>(parse_model_name(entry.model)))
         << entry.alias;
     EXPECT_FALSE(entry.family.empty());
     EXPECT_FALSE(entry.maker.empty());
     EXPECT_FALSE(entry.is_users);
+    EXPECT_GT(entry.download_bytes, 500'000'000u) << entry.alias;
+    EXPECT_LT(entry.download_bytes, 100'000'000'000u) << entry.alias;
   }
 }
 
@@ -70,6 +73,9 @@ TEST(Catalog, RefusesWhatIsNoneAndNamesTheLine) {
       {"[a]\n[a.aliases]\nx = \"y\"\n", "alias again"},
       {"[a]\n[a.aliases]\nx = \"../../etc\\npasswd\"\n", "line 3"},
       {"[a]\nalias = 1\n[a.aliases]\n", "none of title"},
+      {"[a]\n[a.aliases]\nx = \"o/r\"\n[a.gigabytes]\nx = -1\n", "line 5"},
+      {"[a]\n[a.aliases]\nx = \"o/r\"\n[a.gigabytes]\nx = \"4 GB\"\n", "such as 4.7"},
+      {"[a]\ngigabytes = 3\n[a.aliases]\nx = \"o/r\"\n", "must be a table"},
   };
   for (const auto& [text, part] : cases) {
     try {

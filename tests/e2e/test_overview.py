@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line itself: overview, help, version, exit codes, closed pipes."""
 
+import pathlib
+import re
+import socket
 import subprocess
+import tempfile
 import unittest
 
-from harness import BINARY, any_model, environment, omg, omg_ok
+from daemon import Daemon
+from harness import BINARY, Screen, any_model, environment, omg, omg_json, omg_ok
 
-COMMANDS = ["run", "generate", "show", "info", "bench", "perplexity", "quantize", "tokenize",
-            "render", "logits"]
+COMMANDS = ["run", "generate", "show", "info", "doctor", "bench", "perplexity", "quantize",
+            "tokenize", "render", "logits"]
 
 
 class Overview(unittest.TestCase):
-    def test_alone_it_tells_what_it_can_do(self):
-        text = omg_ok()
-        self.assertEqual(text, omg_ok("--help"))
+    def test_it_tells_what_it_can_do(self):
+        text = omg_ok("--help")
         self.assertEqual(text, omg_ok("help"))
         for command in COMMANDS:
             self.assertIn(f"  {command} ", text)
@@ -35,6 +39,86 @@ class Overview(unittest.TestCase):
         self.assertTrue(short.is_symlink())
         done = subprocess.run([short, "--version"], stdout=subprocess.PIPE, check=True)
         self.assertEqual(done.stdout.decode(), omg_ok("--version"))
+
+
+class Welcome(unittest.TestCase):
+    """`omg` alone."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="omg-welcome-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.models = self.folder / "models"
+        self.env = environment(
+            OMG_MODELS=str(self.models), XDG_CONFIG_HOME=str(self.folder / "config"),
+            XDG_RUNTIME_DIR=str(self.folder), OMG_MEMORY_RESERVE="0")
+
+    def next_commands(self, text):
+        return re.findall(r"(?m)^  (omg .*?)(?:   .*)?$", text.split("\nNext\n")[1])
+
+    def test_nothing_is_here_yet(self):
+        text = omg_ok(env=self.env)
+        self.assertTrue(text.startswith("OhMyGPU "), text)
+        self.assertIn("\nInstalled\n  nothing yet", text)
+        self.assertIn("\nRunning\n  no daemon", text)
+        self.assertTrue(text.endswith("\nAll commands: omg --help\n"), text)
+        self.assertNotIn("\x1b", text)
+        self.assertFalse(self.models.exists(), "a greeting makes no store")
+        commands = self.next_commands(text)
+        self.assertEqual(len(commands), 3)
+        self.assertEqual(commands[0], "omg run guide")
+        suggested = re.findall(r"(?m)^  (\S+) +[\d.]+ GB to download", text)
+        self.assertIn("omg doctor", commands)
+        if suggested:
+            self.assertIn(f"omg pull {suggested[0]}", commands)
+            self.assertLessEqual(set(suggested), set(self.catalog()))
+
+    def catalog(self):
+        return [entry["alias"] for entry in omg_json("catalog", "--json", env=self.env)]
+
+    def test_models_are_listed_last_used_first(self):
+        for name in ["first", "second", "third"]:
+            omg_ok("import", any_model(), "--name", name, env=self.env)
+        omg_ok("generate", "second", "Once", "--raw", "--max-tokens", 1, env=self.env)
+        text = omg_ok(env=self.env)
+        self.assertRegex(text, r"\nInstalled\n  second +[\d.]+ [KM]iB   used just now\n")
+        for name in ["first", "third"]:
+            self.assertRegex(text, rf"\n  {name} .*never used\n")
+        self.assertEqual(self.next_commands(text)[:2], ["omg run second", "omg serve --detach"])
+
+    def test_what_runs(self):
+        with Daemon() as daemon:
+            daemon.add(any_model(), "tiny")
+            text = omg_ok(env=daemon.env)
+            self.assertIn("\nRunning\n  the daemon, and no model is loaded\n", text)
+            self.assertNotIn("--detach", text)
+            daemon.json("POST", "/api/generate", {"model": "tiny", "keep_alive": "5m"})
+            text = omg_ok(env=daemon.env)
+            self.assertRegex(text, r"\nRunning\n  tiny +[\d.]+ [KMG]iB of memory\n")
+            self.assertEqual(self.next_commands(text)[:2], ["omg run tiny", "omg ps"])
+
+    def test_a_daemon_that_hangs_is_not_waited_for(self):
+        with socket.socket(socket.AF_UNIX) as hanging:
+            hanging.bind(str(self.folder / "ohmygpu.sock"))
+            hanging.listen(8)
+            self.assertIn("\nRunning\n  no daemon", omg_ok(env=self.env, timeout=30))
+
+    def test_what_is_broken_is_said(self):
+        self.models.write_text("x", encoding="utf-8")
+        text = omg_ok(env=self.env)
+        self.assertRegex(text, r"\nInstalled\n  ! .*models")
+        self.assertEqual(self.next_commands(text)[0], "omg doctor")
+        text = omg_ok(env={**self.env, "OMG_PORT": "many"})
+        self.assertRegex(text, r"^OhMyGPU .*\n! OMG_PORT: ")
+
+    def test_on_a_terminal_it_has_style(self):
+        screen = Screen(env={**self.env, "TERM": "xterm"})
+        self.addCleanup(screen.close)
+        self.assertEqual(screen.wait(), 0)
+        self.assertIn("\x1b[1mNext\x1b[0m", screen.text)
+        screen = Screen(env={**self.env, "TERM": "xterm", "NO_COLOR": "1"})
+        self.assertEqual(screen.wait(), 0)
+        self.assertNotIn("\x1b", screen.text)
 
 
 class ExitCodes(unittest.TestCase):

@@ -5,6 +5,7 @@
 // are.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -15,12 +16,18 @@ namespace omg::cli {
 
 class Arguments;
 
+/// Thrown by a command whose output has said what is wrong: exit code 1, and nothing more is said.
+class Failed : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the command has failed"; }
+};
+
 class Command {
  public:
   virtual ~Command() = default;
   /// Binds flags and arguments to members.
   virtual void define(Arguments& arguments) = 0;
-  /// Throws Error, OutputClosed or std::bad_alloc.
+  /// Throws Error, Failed, OutputClosed or std::bad_alloc.
   virtual void run(Terminal& terminal) = 0;
 };
 

@@ -10,6 +10,7 @@
 #include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
+#include "clients/cli/welcome.h"
 #include "clients/sdk/daemon_client.h"
 #include "net/http_client.h"
 
@@ -120,7 +121,8 @@ void run_one(const CommandInfo& info, int argc, char** argv, Terminal& terminal)
 
 void dispatch(int argc, char** argv, Terminal& terminal) {
   const std::string_view first = argc > 1 ? argv[1] : "";
-  if (argc <= 1 || first == "--help" || first == "-h") return terminal.out(overview(terminal));
+  if (argc <= 1) return welcome(terminal);
+  if (first == "--help" || first == "-h") return terminal.out(overview(terminal));
   if (first == "--version" || first == "-v" || first == "version") {
     return terminal.out("ohmygpu version " OMG_VERSION "\n");
   }
@@ -152,6 +154,8 @@ int run_command_line(int argc, char** argv) {
     dispatch(argc, argv, terminal);
     return 0;
   } catch (const OutputClosed&) {
+    return 1;
+  } catch (const Failed&) {
     return 1;
   } catch (const DaemonUnreachable& error) {
     return fail(error.what(), exit_code(error.code()));

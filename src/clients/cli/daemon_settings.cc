@@ -33,23 +33,6 @@ std::string cache_folder() {
   return home.starts_with('/') ? home + "/.cache/ohmygpu" : "";
 }
 
-/// "" where there is to be none.
-std::string socket_path(const Settings& settings) {
-  const std::string& configured = settings.text("socket");
-  if (configured == "none") return "";
-  if (configured != "auto") return configured;
-  const std::string runtime = variable("XDG_RUNTIME_DIR");
-  if (runtime.starts_with('/')) return runtime + "/ohmygpu.sock";
-  const std::string state = state_folder();
-  return state.empty() ? "" : state + "/ohmygpu.sock";
-}
-
-/// Whether a daemon of this machine listens there.
-bool is_of_this_machine(const std::string& host) {
-  if (host == "localhost" || host == "0.0.0.0" || host == "::" || host == "*") return true;
-  return host.starts_with("127.") || host == "::1";
-}
-
 std::string flag_form(const SettingInfo& info) {
   std::string form = "--" + std::string(info.name);
   for (char& c : form) {
@@ -129,6 +112,40 @@ Settings DaemonFlags::settings() const {
 
 Settings load_settings() {
   return DaemonFlags().settings();
+}
+
+std::string socket_path(const Settings& settings) {
+  const std::string& configured = settings.text("socket");
+  if (configured == "none") return "";
+  if (configured != "auto") return configured;
+  const std::string runtime = variable("XDG_RUNTIME_DIR");
+  if (runtime.starts_with('/')) return runtime + "/ohmygpu.sock";
+  const std::string state = state_folder();
+  return state.empty() ? "" : state + "/ohmygpu.sock";
+}
+
+bool is_of_this_machine(const std::string& host) {
+  if (host == "localhost" || host == "0.0.0.0" || host == "::" || host == "*") return true;
+  return host.starts_with("127.") || host == "::1";
+}
+
+LenientSettings load_settings_leniently() {
+  std::string error;
+  RealFileSystem files;
+  SettingsSources sources = default_settings_sources();
+  try {
+    return {Settings::load(files, sources), ""};
+  } catch (const Error& first) {
+    error = first.what();
+  }
+  sources.file.clear();
+  sources.file_must_exist = false;
+  try {
+    return {Settings::load(files, sources), error};
+  } catch (const Error&) {
+    sources.variable = [](const std::string&) { return std::nullopt; };
+    return {Settings::load(files, sources), error};
+  }
 }
 
 DaemonOptions daemon_options(const Settings& settings) {

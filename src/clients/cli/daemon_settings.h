@@ -29,6 +29,19 @@ class DaemonFlags {
 /// Configuration and environment.
 Settings load_settings();
 
+/// For what has to say something even where they cannot be read: without the file then, and where
+/// that does not help, without the environment too.
+struct LenientSettings {
+  Settings settings;
+  std::string error;  // why they are not all that is configured; "" if they are
+};
+LenientSettings load_settings_leniently();
+
+/// Whether a daemon at the host that is configured is one of this machine.
+bool is_of_this_machine(const std::string& host);
+/// Of the daemon's Unix socket; "" where there is to be none.
+std::string socket_path(const Settings& settings);
+
 DaemonOptions daemon_options(const Settings& settings);
 /// The Unix socket that the daemon of this machine has; or the URL, where the host that is
 /// configured is another machine, or there is no socket.

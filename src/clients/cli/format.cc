@@ -52,6 +52,11 @@ std::string format_bytes(uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, names[unit]);
 }
 
+std::string format_gigabytes(uint64_t bytes) {
+  const double value = static_cast<double>(bytes) / 1e9;
+  return fmt::format("{:.{}f} GB", value, value < 9.95 ? 1 : 0);
+}
+
 std::string format_duration(std::chrono::nanoseconds duration) {
   const int64_t count = duration.count();
   if (count == 0) return "0s";

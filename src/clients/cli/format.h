@@ -14,6 +14,8 @@ namespace omg::cli {
 std::string format_count(uint64_t count);
 /// Powers of 1024: "512 B", "1.0 KiB", "35.8 MiB".
 std::string format_bytes(uint64_t bytes);
+/// Powers of 1000, as hubs tell the sizes of files: "0.8 GB", "4.7 GB", "42 GB".
+std::string format_gigabytes(uint64_t bytes);
 /// As Go prints a duration, because scripts that read Ollama's figures read these: "1.234567891s",
 /// "12.345678ms", "1m2.5s", "0s".
 std::string format_duration(std::chrono::nanoseconds duration);

@@ -31,6 +31,13 @@ TEST(Format, Bytes) {
   EXPECT_EQ(format_bytes(5ull << 40), "5.0 TiB");
 }
 
+TEST(Format, Gigabytes) {
+  EXPECT_EQ(format_gigabytes(810'000'000), "0.8 GB");
+  EXPECT_EQ(format_gigabytes(4'680'000'000), "4.7 GB");
+  EXPECT_EQ(format_gigabytes(9'960'000'000), "10 GB");
+  EXPECT_EQ(format_gigabytes(42'500'000'000), "42 GB");
+}
+
 // The expected texts are what Go's time.Duration.String() prints.
 TEST(Format, DurationsAsGoPrintsThem) {
   EXPECT_EQ(format_duration(nanoseconds(0)), "0s");

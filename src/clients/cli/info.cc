@@ -1,49 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `omg info`: what this machine can run models with.
-#include <algorithm>
-#include <cmath>
 #include <fmt/format.h>
 
-#include "base/gpu_probe.h"
-#include "base/hardware.h"
 #include "base/json.h"
 #include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
-#include "clients/cli/options.h"
+#include "clients/cli/machine.h"
 #include "clients/cli/table.h"
 #include "engine/kernels/isa.h"
 
 namespace omg::cli {
 namespace {
 
-struct Machine {
-  CpuInfo cpu;
-  MemoryInfo memory;
-  GpuProbe gpus;
-  uint32_t affinity = 0;
-  std::optional<double> quota;
-  Isa chosen = Isa::kScalar;
-
-  uint32_t usable_threads() const {
-    double threads = std::max(affinity, 1u);
-    if (quota) threads = std::min(threads, std::ceil(*quota));
-    return std::max(1u, static_cast<uint32_t>(threads));
-  }
-};
-
-Machine probe() {
-  return {probe_cpu(),        probe_memory(),     probe_gpus(),
-          affinity_threads(), cgroup_cpu_quota(), choose_isa()};
-}
-
 json::value or_null(const std::optional<uint64_t>& value) {
   if (!value) return nullptr;
   return *value;
 }
 
-json::object cpu_to_json(const Machine& machine) {
+json::object cpu_to_json(const Machine& machine, Isa chosen) {
   json::object cpu = {{"name", machine.cpu.name},
                       {"sockets", machine.cpu.sockets},
                       {"cores", machine.cpu.cores},
@@ -59,7 +35,7 @@ json::object cpu_to_json(const Machine& machine) {
                     {"supported", isa_is_supported(set.isa)}});
   }
   cpu["instruction_sets"] = std::move(sets);
-  cpu["instruction_set"] = isa_name(machine.chosen);
+  cpu["instruction_set"] = isa_name(chosen);
   json::array caches;
   for (const CacheInfo& cache : machine.cpu.caches) {
     caches.push_back({{"level", cache.level},
@@ -71,7 +47,7 @@ json::object cpu_to_json(const Machine& machine) {
   return cpu;
 }
 
-json::object to_json(const Machine& machine) {
+json::object to_json(const Machine& machine, Isa chosen) {
   json::array gpus;
   for (const GpuInfo& gpu : machine.gpus.gpus) {
     gpus.push_back({{"name", gpu.name},
@@ -83,12 +59,14 @@ json::object to_json(const Machine& machine) {
                     {"compute_capability", gpu.compute_capability}});
   }
   return {{"version", OMG_VERSION},
-          {"cpu", cpu_to_json(machine)},
+          {"cpu", cpu_to_json(machine, chosen)},
           {"memory",
            {{"total", machine.memory.total},
             {"available", machine.memory.available},
             {"cgroup_limit", or_null(machine.memory.cgroup_limit)},
-            {"cgroup_used", machine.memory.cgroup_used}}},
+            {"cgroup_used", machine.memory.cgroup_used},
+            {"swap_total", machine.memory.swap_total},
+            {"swap_free", machine.memory.swap_free}}},
           {"gpus", std::move(gpus)},
           {"gpu_problem", machine.gpus.nvml_problem}};
 }
@@ -114,12 +92,12 @@ void add_processor(Sections& sections, const Machine& machine) {
   }
 }
 
-void add_instruction_sets(Sections& sections, const Machine& machine, const Terminal& terminal) {
+void add_instruction_sets(Sections& sections, Isa chosen, const Terminal& terminal) {
   sections.begin("Instruction sets");
   for (const IsaInfo& set : isa_table()) {
     if (!isa_is_supported(set.isa)) continue;
     std::string text(set.description);
-    if (set.isa == machine.chosen) text += terminal.styled(Style::kGreen, "  ← in use");
+    if (set.isa == chosen) text += terminal.styled(Style::kGreen, "  ← in use");
     sections.add(std::string(set.name), text);
   }
 }
@@ -132,6 +110,10 @@ void add_memory(Sections& sections, const MemoryInfo& memory) {
     sections.add("cgroup limit", fmt::format("{}, {} used", format_bytes(*memory.cgroup_limit),
                                              format_bytes(memory.cgroup_used)));
   }
+  if (memory.swap_total > 0) {
+    sections.add("swap", fmt::format("{}, {} free", format_bytes(memory.swap_total),
+                                     format_bytes(memory.swap_free)));
+  }
 }
 
 void add_gpus(Sections& sections, const GpuProbe& probe) {
@@ -139,18 +121,9 @@ void add_gpus(Sections& sections, const GpuProbe& probe) {
   if (!probe.nvml_problem.empty()) sections.add("problem", printable(probe.nvml_problem));
   if (probe.gpus.empty() && probe.nvml_problem.empty()) sections.add("none found", "");
   for (size_t i = 0; i < probe.gpus.size(); ++i) {
-    const GpuInfo& gpu = probe.gpus[i];
-    std::string text = printable(gpu.name);
-    if (gpu.memory_total) text += ", " + format_bytes(*gpu.memory_total);
-    if (gpu.memory_free) text += ", " + format_bytes(*gpu.memory_free) + " free";
-    if (!gpu.compute_capability.empty()) text += ", compute " + gpu.compute_capability;
-    if (!gpu.driver.empty()) text += ", driver " + printable(gpu.driver);
-    if (!gpu.bus_id.empty()) text += ", at " + printable(gpu.bus_id);
-    sections.add(fmt::format("GPU {}", i), text);
+    sections.add(fmt::format("GPU {}", i), describe(probe.gpus[i]));
   }
-  if (!probe.gpus.empty()) {
-    sections.add("note", "this version computes on the processor alone");
-  }
+  if (!probe.gpus.empty()) sections.add("note", kGpusUnused);
 }
 
 class InfoCommand : public Command {
@@ -161,11 +134,12 @@ class InfoCommand : public Command {
   }
 
   void run(Terminal& terminal) override {
-    const Machine machine = probe();
-    if (json_) return terminal.out(json::serialize(to_json(machine)) + "\n");
+    const Machine machine = probe_machine();
+    const Isa chosen = choose_isa();
+    if (json_) return terminal.out(json::serialize(to_json(machine, chosen)) + "\n");
     Sections sections;
     add_processor(sections, machine);
-    add_instruction_sets(sections, machine, terminal);
+    add_instruction_sets(sections, chosen, terminal);
     add_memory(sections, machine.memory);
     add_gpus(sections, machine.gpus);
     terminal.out(sections.to_string(terminal));

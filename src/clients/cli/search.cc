@@ -81,16 +81,20 @@ class CatalogCommand : public Command {
   void run(Terminal& terminal) override {
     const Store store = open_store();
     const Catalog catalog = Catalog::load();
-    Table table({{"NAME"}, {"MODEL"}, {"FAMILY"}, {"MAKER"}, {"HERE"}});
+    Table table(
+        {{"NAME"}, {"MODEL"}, {"FAMILY"}, {"MAKER"}, {"DOWNLOAD", Align::kRight}, {"HERE"}});
     json::array array;
     for (const CatalogEntry& entry : catalog.entries()) {
       const bool is_here = find_installed(store, entry.alias).has_value();
       table.add_row({printable(entry.alias), printable(entry.model), printable(entry.family),
-                     printable(entry.maker), is_here ? "yes" : ""});
+                     printable(entry.maker),
+                     entry.download_bytes > 0 ? format_gigabytes(entry.download_bytes) : "-",
+                     is_here ? "yes" : ""});
       array.push_back({{"alias", entry.alias},
                        {"model", entry.model},
                        {"family", entry.family},
                        {"maker", entry.maker},
+                       {"bytes", entry.download_bytes},
                        {"user", entry.is_users},
                        {"installed", is_here}});
     }

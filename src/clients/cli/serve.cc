@@ -5,10 +5,12 @@
 #include <csignal>
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/private_file.h"
 #include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/daemon_process.h"
@@ -54,6 +56,23 @@ class SignalWatch {
   sigset_t signals_{};
   std::thread thread_;
 };
+
+/// Shells give their children few open files, for programs that know no more; this one may have as
+/// many as the system lets it. Where that fails it does with what there is.
+void raise_open_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// The socket's folder, where it is missing: nobody else may look into it.
+void make_socket_folder(const std::string& socket) {
+  if (socket.empty()) return;
+  RealFileSystem files;
+  const std::string folder = folder_of(socket);
+  if (!files.info(folder)) make_private_folder(files, folder);
+}
 
 void print_status(const DaemonAddress& address, bool as_json, Terminal& terminal) {
   DaemonClient daemon(address);
@@ -134,6 +153,8 @@ class ServeCommand final : public Command {
   void serve(const Settings& settings, Detached* detached, Terminal& terminal) {
     SignalWatch signals;  // before any thread
     const Log log(daemon_log_level(settings));
+    raise_open_file_limit();
+    make_socket_folder(socket_path(settings));
     DaemonOptions options = daemon_options(settings);
     options.idle_exit = idle_exit_;
     Daemon daemon(std::move(options), log);

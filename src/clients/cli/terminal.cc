@@ -87,6 +87,7 @@ std::string Terminal::styled(Style style, std::string_view text) const {
   const char* code = "1";
   if (style == Style::kDim) code = "2";
   if (style == Style::kGreen) code = "32";
+  if (style == Style::kYellow) code = "33";
   if (style == Style::kRed) code = "31";
   return "\x1b[" + std::string(code) + "m" + std::string(text) + "\x1b[0m";
 }

@@ -17,7 +17,7 @@ class OutputClosed : public std::exception {
   const char* what() const noexcept override { return "standard output was closed"; }
 };
 
-enum class Style { kBold, kDim, kGreen, kRed };
+enum class Style { kBold, kDim, kGreen, kYellow, kRed };
 
 class Terminal {
  public:

@@ -124,6 +124,7 @@ HttpRequest DaemonClient::request_to(const std::string& method, const std::strin
   request.url = (address_.unix_socket.empty() ? address_.url : "http://localhost") + path;
   request.redirects = HttpRedirects::kReturn;
   request.stall_bytes_per_second = 0;  // loading a model, and thinking, take their time
+  request.total_timeout = most_;
   if (!address_.api_key.empty()) request.authorization = "Bearer " + address_.api_key;
   return request;
 }

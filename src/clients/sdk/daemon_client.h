@@ -40,6 +40,8 @@ class DaemonClient {
   explicit DaemonClient(const DaemonAddress& address);
 
   const DaemonAddress& address() const { return address_; }
+  /// No request takes longer from now on: Error(kUnavailable) then. For what is not worth a wait.
+  void limit_time(std::chrono::milliseconds most) { most_ = most; }
 
   /// `path` with its query, e.g. "/v1/runs". The answer's JSON; null where it has no body. Throws
   /// DaemonUnreachable; the daemon's own Error; Error(kUnavailable) when it goes away meanwhile.
@@ -74,6 +76,7 @@ class DaemonClient {
 
   DaemonAddress address_;
   HttpClient client_;
+  std::chrono::milliseconds most_{0};  // 0: as long as it takes
 };
 
 }  // namespace omg
