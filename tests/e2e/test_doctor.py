@@ -180,9 +180,10 @@ class Settings(DoctorTest):
         self.assertIn(str(self.port), checks["port"]["text"])
 
     def test_a_broken_variable(self):
-        check = self.offline(code=1, OMG_PORT="many")["configuration"]
-        self.assertIn("OMG_PORT", check["text"])
-        self.assertIn("unset", check["fix"])
+        checks = self.offline(code=1, OMG_PORT="many", OMG_THREADS="-")
+        self.assertIn("OMG_PORT", checks["configuration"]["text"])
+        self.assertIn("unset", checks["configuration"]["fix"])
+        self.assertIn(str(self.folder / "models"), checks["store"]["text"], "others still count")
 
     def test_certificates_that_are_not_there(self):
         text = json.dumps(self.offline(code=1, OMG_TLS_CERTIFICATE="/none/c.pem",
@@ -331,9 +332,13 @@ class DaemonLimits(DoctorTest):
 
     def test_the_daemon_makes_its_sockets_folder(self):
         path = self.folder / "new/folder/s"
-        with Daemon("--socket", str(path)):
+        env = {**self.env, "OMG_SOCKET": str(path), "XDG_STATE_HOME": str(self.folder)}
+        omg_ok("serve", "--detach", env=env)
+        try:
             self.assertTrue(path.is_socket())
             self.assertEqual(path.parent.stat().st_mode & 0o777, 0o700)
+        finally:
+            omg_ok("serve", "stop", env=env)
 
 
 if __name__ == "__main__":

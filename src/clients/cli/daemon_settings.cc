@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <random>
+#include <set>
 
 #include "base/error.h"
 #include "clients/cli/hub_parts.h"
@@ -131,20 +132,28 @@ bool is_of_this_machine(const std::string& host) {
 
 LenientSettings load_settings_leniently() {
   std::string error;
+  std::set<std::string> left_out;
   RealFileSystem files;
   SettingsSources sources = default_settings_sources();
-  try {
-    return {Settings::load(files, sources), ""};
-  } catch (const Error& first) {
-    error = first.what();
-  }
-  sources.file.clear();
-  sources.file_must_exist = false;
-  try {
-    return {Settings::load(files, sources), error};
-  } catch (const Error&) {
-    sources.variable = [](const std::string&) { return std::nullopt; };
-    return {Settings::load(files, sources), error};
+  sources.variable = [&](const std::string& name) -> std::optional<std::string> {
+    const std::string value = left_out.contains(name) ? "" : variable(name.c_str());
+    if (value.empty()) return std::nullopt;
+    return value;
+  };
+  while (true) {
+    try {
+      return {Settings::load(files, sources), error};
+    } catch (const Error& failure) {
+      const std::string message = failure.what();
+      if (error.empty()) error = message;
+      // "OMG_PORT: port cannot be …"; what names no variable is about the file.
+      const std::string name = message.substr(0, message.find(": "));
+      if (variable(name.c_str()).empty() || !left_out.insert(name).second) {
+        if (sources.file.empty()) throw;
+        sources.file.clear();
+        sources.file_must_exist = false;
+      }
+    }
   }
 }
 

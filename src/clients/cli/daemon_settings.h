@@ -29,8 +29,8 @@ class DaemonFlags {
 /// Configuration and environment.
 Settings load_settings();
 
-/// For what has to say something even where they cannot be read: without the file then, and where
-/// that does not help, without the environment too.
+/// For what has to say something even where they cannot be read: without the variables that are
+/// wrong then, and without the file if that is.
 struct LenientSettings {
   Settings settings;
   std::string error;  // why they are not all that is configured; "" if they are

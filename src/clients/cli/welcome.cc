@@ -109,8 +109,9 @@ Rows running_rows(const WelcomeState& state) {
   if (state.loaded.empty()) return {{"the daemon, and no model is loaded", ""}};
   Rows rows;
   for (const WelcomeState::Loaded& model : state.loaded) {
+    const std::string state_too = model.state == "running" ? "" : ", " + printable(model.state);
     rows.emplace_back(printable(model.name),
-                      fmt::format("{:>9}   {}", format_bytes(model.bytes), printable(model.state)));
+                      fmt::format("{:>9} of memory{}", format_bytes(model.bytes), state_too));
   }
   return rows;
 }

@@ -59,10 +59,11 @@ std::string connection_fix(const HubState& state) {
         "https_proxy=http://PROXY:PORT'",
         url.host);
   }
-  return fmt::format(
-      "look at the network: 'curl -I {}'; behind a proxy: 'export "
-      "https_proxy=http://PROXY:PORT'; for a mirror: 'export HF_ENDPOINT=URL'",
+  std::string fix = fmt::format(
+      "look at the network: 'curl -I {}'; behind a proxy: 'export https_proxy=http://PROXY:PORT'",
       url.base());
+  if (state.name == "hub") fix += "; for a mirror: 'export HF_ENDPOINT=URL'";
+  return fix;
 }
 
 Finding unreachable(const HubState& state) {
