@@ -140,7 +140,7 @@ Rows next_rows(const WelcomeState& state) {
   } else {
     add("omg run " + printable(state.installed.front().name), "chat; /bye leaves");
     if (!state.daemon_runs) {
-      add("omg serve --detach", "answer applications at " + state.url + ", as Ollama does");
+      add("omg serve --detach", "answer applications at " + state.url);
     } else if (!state.loaded.empty()) {
       add("omg ps", "what is loaded, and for how long");
     }
