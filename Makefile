@@ -1,7 +1,7 @@
 # The front door: each target does everything it needs on a fresh Debian or Ubuntu machine.
 #
 #   make                     build build/release/bin/ohmygpu (and its short name omg)
-#   make demo [MODEL=x.gguf] [PROMPT="..."]   see it work
+#   make demo [MODEL=x.gguf] [PROMPT="..."]   see it work: the built-in model, or yours
 #   make test                all tests: release, with sanitizers, and the fuzzers for a while
 #   make bench               our own benchmarks in small; bench/README.md has the comparisons
 #   make format              format the code
@@ -22,7 +22,7 @@ build: setup
 	@tools/build.sh release
 
 demo: setup
-	@tools/build.sh release ohmygpu make_model
+	@tools/build.sh release ohmygpu
 	@tools/demo.sh "$(MODEL)" "$(PROMPT)"
 
 test: test-release test-asan test-tsan test-neon test-fuzz

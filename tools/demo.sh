@@ -1,42 +1,53 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Shows the main job on a real file: what the machine is, what the model is, and text as it comes.
-# tools/demo.sh [MODEL [PROMPT]]; with no model it takes the small trained one of the reference data
-# if that stands beside the project, else a random one that it makes.
+# Shows the main job in a minute: what the machine is, what the model is, and text as it comes.
+# tools/demo.sh [MODEL [PROMPT]]; without a model the one that is built in, which needs no network,
+# and at a terminal a chat with it at the end. OMG names another build of the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-omg=build/release/bin/omg
-model=${1:-}
+omg=${OMG:-build/release/bin/omg}
+model=${1:-guide}
 prompt=${2:-}
 
-step() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
-
-if [ -n "$model" ] && [ ! -f "$model" ]; then
+if [[ $model == *.gguf && ! -f $model ]]; then
   echo "demo: there is no file $model" >&2
   exit 1
 fi
-stories=../shared/reference/models/stories260K.gguf
-if [ -z "$model" ] && [ -f "$stories" ]; then
-  model=$stories
-  prompt=${prompt:-Once upon a time}
-elif [ -z "$model" ]; then
-  model=build/demo.gguf
-  if [ ! -f "$model" ]; then
-    echo "demo: making a small model with random weights (its text means nothing) at $model"
-    build/release/bin/make_model --preset tiny-llama --type Q4_K_M "$model"
-  fi
-fi
-prompt=${prompt:-Why is the sky blue?}
 
-step omg info
-"$omg" info
-step omg show "$model"
-"$omg" show "$model"
-if "$omg" show "$model" --template >/dev/null 2>&1; then
-  step omg run "$model" "'$prompt'" --verbose
-  "$omg" run "$model" "$prompt" --verbose --max-tokens 200
+bold='' plain=''
+if [ -t 1 ]; then
+  bold=$'\033[1m' plain=$'\033[0m'
+fi
+# title COMMAND ARGUMENTS...: as somebody would type it.
+title() {
+  local word line="omg"
+  for word in "$@"; do
+    [[ $word == *[^A-Za-z0-9_./:=-]* ]] && word="\"$word\""
+    line+=" $word"
+  done
+  printf '\n%s$ %s%s\n' "$bold" "$line" "$plain"
+}
+# The same, and what it says.
+show() {
+  title "$@"
+  "$omg" "$@" </dev/null
+}
+
+export OMG_DIRECT=1 # no daemon is left behind
+show info
+show show "$model"
+if [ "$model" = guide ] && [ -z "$prompt" ]; then
+  show run guide "How do I pull a model?"
+  show run guide "What does omg serve do?"
+  show run guide "Tell me a story about a fox." --verbose
+  if [ -t 0 ] && [ -t 1 ]; then
+    title run guide
+    exec "$omg" run guide
+  fi
+elif "$omg" show "$model" --template >/dev/null 2>&1; then
+  show run "$model" "${prompt:-Why is the sky blue?}" --verbose --max-tokens 200
 else
-  step omg generate "$model" "'$prompt'" --raw --verbose
-  "$omg" generate "$model" "$prompt" --raw --verbose --temperature 0 --max-tokens 200
+  show generate "$model" "${prompt:-Once upon a time}" --raw --verbose --temperature 0 \
+    --max-tokens 200
 fi

@@ -36,26 +36,32 @@ MappedFile MappedFile::open(const std::string& path) {
     throw Error(ErrorCode::kInvalidArgument, "cannot read " + path + ": it is not a regular file");
   }
   const auto size = static_cast<size_t>(status.st_size);
-  if (size == 0) return MappedFile(path, nullptr, 0);
+  if (size == 0) return MappedFile(path, nullptr, 0, true);
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED) throw system_error("cannot map " + path, errno);
-  return MappedFile(path, static_cast<const std::byte*>(data), size);
+  return MappedFile(path, static_cast<const std::byte*>(data), size, true);
+}
+
+MappedFile MappedFile::of_program(std::string path, std::span<const std::byte> bytes) {
+  return MappedFile(std::move(path), bytes.data(), bytes.size(), false);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      is_own_(other.is_own_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(is_own_, other.is_own_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ && is_own_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 void MappedFile::prefetch(std::span<const std::byte> part) const {

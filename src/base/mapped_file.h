@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A read-only memory map of a whole file. Model files are read through it, so that loading copies
-// nothing and the page cache is shared between processes.
+// nothing and the page cache is shared between processes. What is linked into the program is mapped
+// already, and looks the same to readers.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,8 @@ class MappedFile {
  public:
   /// Throws Error(kNotFound, kIo, or kInvalidArgument for what is not a regular file).
   static MappedFile open(const std::string& path);
+  /// Bytes that stay for as long as the program runs; `path` is for messages.
+  static MappedFile of_program(std::string path, std::span<const std::byte> bytes);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
@@ -29,11 +32,12 @@ class MappedFile {
   void release(std::span<const std::byte> part) const;
 
  private:
-  MappedFile(std::string path, const std::byte* data, size_t size)
-      : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::string path, const std::byte* data, size_t size, bool is_own)
+      : path_(std::move(path)), data_(data), size_(size), is_own_(is_own) {}
   std::string path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  bool is_own_ = true;  // unmapped at the end
 };
 
 }  // namespace omg

@@ -28,6 +28,18 @@ TEST(MappedFile, EmptyFileIsEmpty) {
   std::filesystem::remove(path);
 }
 
+TEST(MappedFile, BytesOfTheProgramLookTheSame) {
+  static constexpr std::byte kBytes[3] = {std::byte{1}, std::byte{2}, std::byte{3}};
+  {
+    MappedFile file = MappedFile::of_program("/its/name", kBytes);
+    EXPECT_EQ(file.path(), "/its/name");
+    file.release(file.bytes());
+    const MappedFile moved = std::move(file);
+    EXPECT_EQ(moved.bytes().data(), kBytes);
+  }
+  EXPECT_EQ(kBytes[2], std::byte{3});
+}
+
 TEST(MappedFile, RefusesFoldersDevicesAndNothing) {
   for (const char* path : {"/", "/dev/zero", "/no/such/file"}) {
     EXPECT_THROW(MappedFile::open(path), Error) << path;

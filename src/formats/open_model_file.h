@@ -9,7 +9,8 @@
 
 namespace omg {
 
-/// Opens a .gguf file (any part of a split one). Throws Error naming the file.
+/// Opens a .gguf file (any part of a split one), or the one that is linked into the program, by its
+/// path in builtin/builtin.h. Throws Error naming the file.
 ModelFile open_model_file(const std::string& path);
 
 }  // namespace omg

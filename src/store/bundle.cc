@@ -73,7 +73,15 @@ class Bundler {
 
   void write(const std::vector<StoreName>& names, const std::string& path) {
     std::vector<UsedModel> models;
-    for (const StoreName& name : names) models.push_back(store_.use(name));
+    for (const StoreName& name : names) {
+      models.push_back(store_.use(name));
+      if (!models.back().model().is_built_in()) continue;
+      throw Error(ErrorCode::kUnsupported,
+                  "'" + name.str() +
+                      "' is built into every ohmygpu: there is nothing to export; "
+                      "'omg cp " +
+                      name.str() + " NAME' makes a model of your own of it");
+    }
     const std::string temporary = path + ".part-" + std::to_string(body_.serial());
     try {
       const auto file = body_.files.open(temporary, OpenMode::kCreateNew);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/near_names.h"
+#include "builtin/builtin.h"
 #include "store/manifest.h"
 #include "store/store_body.h"
 
@@ -50,7 +51,15 @@ void check_version(FileSystem& files, const StorePaths& paths) {
                   ": its version is not 1; it was made by a newer ohmygpu, so update this one");
 }
 
+/// What the system says of a place where nothing can be written. A version that is not ours, or a
+/// file that is broken, is another matter.
+bool is_about_writing(const Error& error) {
+  return error.code() == ErrorCode::kIo || error.code() == ErrorCode::kNotFound ||
+         error.code() == ErrorCode::kOutOfMemory;
+}
+
 std::optional<std::string> reference_problem(FileSystem& files, const FileReference& reference) {
+  if (reference.owner == FileOwner::kProgram) return std::nullopt;
   std::optional<FileInfo> info;
   try {
     info = files.info(reference.path);
@@ -92,20 +101,78 @@ std::string default_models_folder() {
 Store::Body::Body(const StoreOptions& options)
     : files(options.files != nullptr ? *options.files : real),
       paths(folder_of_options(options)),
-      now(options.now ? options.now : machine_time) {}
+      now(options.now ? options.now : machine_time),
+      built_in(options.built_in) {}
+
+void Store::Body::prepare_folder() {
+  make_folders(files, paths.root());
+  for (const std::string& folder :
+       {paths.blobs(), paths.pieces(), paths.manifests(), paths.partials(), paths.linked(),
+        paths.views(), paths.quarantine(), paths.temporaries()}) {
+    make_folders(files, folder);
+  }
+  // Temporary files are only made under the lock: who gets it sees those of the dead alone. Who
+  // does not get it leaves them to the next one.
+  if (const auto lock = files.lock(paths.lock(), LockMode::kExclusive, LockWait::kNo)) {
+    for (const std::string& name : files.list(paths.temporaries())) {
+      files.remove(paths.temporaries() + "/" + name);
+    }
+    check_version(files, paths);
+  }
+}
+
+void Store::Body::open_for_reading(const Error& why) {
+  read_only_reason = why.what();
+  try {
+    if (files.info(paths.version())) check_version(files, paths);
+    files.list(paths.manifests());
+  } catch (const Error& error) {
+    if (!is_about_writing(error)) throw;
+    has_manifests = false;
+  }
+}
+
+void Store::Body::require_writable() const {
+  if (!read_only_reason) return;
+  throw Error(ErrorCode::kIo, "the models directory " + paths.root() +
+                                  " cannot be changed: " + *read_only_reason +
+                                  "; set OMG_MODELS to a folder that can be written");
+}
 
 std::unique_ptr<FileLock> Store::Body::write_lock() {
+  require_writable();
   return files.lock(paths.lock(), LockMode::kExclusive, LockWait::kYes);
 }
 
 StoreState& Store::Body::state() {
+  require_writable();
   const std::lock_guard guard(state_mutex);
   if (!opened_state) opened_state = std::make_unique<StoreState>(paths.state());
   return *opened_state;
 }
 
+const StoredModel* Store::Body::find_built_in(const StoreName& name) const {
+  const auto found = std::find_if(built_in.begin(), built_in.end(),
+                                  [&](const StoredModel& model) { return model.name == name; });
+  return found == built_in.end() ? nullptr : &*found;
+}
+
+void Store::Body::take_built_in(StoredModel& model, Lease& lease) {
+  for (Artifact& artifact : model.artifacts) {
+    if (!artifact.is_in_program()) continue;
+    const auto bytes = builtin_bytes(artifact.reference->path).value();
+    artifact.digest = put_bytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, lease);
+    artifact.reference.reset();
+  }
+  if (!model.is_built_in()) return;
+  model.base = model.origin.repository;
+  model.origin = {ModelProvider::kCreated, "", model.base, "", ""};
+  model.installed_at = now();
+}
+
 Store::Body::Manifests Store::Body::read_manifests() {
   Manifests manifests;
+  if (!has_manifests) return manifests;
   for (const std::string& file_name : files.list(paths.manifests())) {
     const std::string path = paths.manifests() + "/" + file_name;
     try {
@@ -127,7 +194,7 @@ Store::Body::Manifests Store::Body::read_manifests() {
 
 std::optional<StoredModel> Store::Body::read_manifest(const StoreName& name) {
   const std::string path = paths.manifest(name);
-  if (!files.info(path)) return std::nullopt;
+  if (!has_manifests || !files.info(path)) return std::nullopt;
   try {
     StoredModel model = manifest_from_json(read_file(files, path, kMaxManifestBytes), path);
     if (model.name != name) {
@@ -161,21 +228,11 @@ Store::~Store() = default;
 
 Store Store::open(const StoreOptions& options) {
   auto body = std::make_unique<Body>(options);
-  FileSystem& files = body->files;
-  const StorePaths& paths = body->paths;
-  make_folders(files, paths.root());
-  for (const std::string& folder :
-       {paths.blobs(), paths.pieces(), paths.manifests(), paths.partials(), paths.linked(),
-        paths.views(), paths.quarantine(), paths.temporaries()}) {
-    make_folders(files, folder);
-  }
-  // Temporary files are only made under the lock: who gets it sees those of the dead alone. Who
-  // does not get it leaves them to the next one.
-  if (const auto lock = files.lock(paths.lock(), LockMode::kExclusive, LockWait::kNo)) {
-    for (const std::string& name : files.list(paths.temporaries())) {
-      files.remove(paths.temporaries() + "/" + name);
-    }
-    check_version(files, paths);
+  try {
+    body->prepare_folder();
+  } catch (const Error& error) {
+    if (!options.may_be_read_only || !is_about_writing(error)) throw;
+    body->open_for_reading(error);
   }
   return Store(std::move(body));
 }
@@ -184,15 +241,22 @@ const std::string& Store::folder() const {
   return body_->paths.root();
 }
 
+const std::optional<std::string>& Store::read_only_reason() const {
+  return body_->read_only_reason;
+}
+
 // Store: models.
 
 StoreListing Store::list() const {
   Body::Manifests manifests = body_->read_manifests();
   StoreListing listing;
   listing.problems = std::move(manifests.problems);
+  if (!body_->has_manifests) {
+    listing.problems.push_back({body_->paths.root(), *body_->read_only_reason});
+  }
   std::map<std::string, int64_t> used;
   try {
-    used = body_->state().all_last_used();
+    if (!body_->read_only_reason) used = body_->state().all_last_used();
   } catch (const Error& error) {  // models are listed without it
     listing.problems.push_back({body_->paths.state(), error.what()});
   }
@@ -204,8 +268,28 @@ StoreListing Store::list() const {
   return listing;
 }
 
+std::vector<ListedModel> Store::built_in() const {
+  std::vector<ListedModel> models;
+  for (const StoredModel& model : body_->built_in) {
+    try {
+      if (!require(model.name).is_built_in()) continue;
+    } catch (const Error&) {  // hidden by what cannot be read
+      continue;
+    }
+    models.push_back({model, std::nullopt});
+    try {
+      models.back().last_used = last_used(model.name);
+    } catch (const Error&) {  // listed without it
+    }
+  }
+  return models;
+}
+
 std::optional<StoredModel> Store::find(const StoreName& name) const {
-  return body_->read_manifest(name);
+  if (auto model = body_->read_manifest(name)) return model;
+  const StoredModel* built_in = body_->find_built_in(name);
+  if (built_in == nullptr) return std::nullopt;
+  return *built_in;
 }
 
 StoredModel Store::require(const StoreName& name) const {
@@ -217,6 +301,8 @@ StoredModel Store::require(const StoreName& name) const {
 }
 
 void Store::publish(StoredModel model) {
+  Lease lease;
+  body_->take_built_in(model, lease);
   if (model.installed_at == 0) model.installed_at = body_->now();
   const auto lock = body_->write_lock();
   const std::vector<StoreProblem> problems = missing(model);
@@ -319,6 +405,19 @@ std::string Store::view(UsedModel& used) {
     files.rename(temporary, path);
   }
   return root;
+}
+
+std::string Store::path_for_reader(UsedModel& used, const Artifact& file) {
+  const auto found = std::find_if(used.files_.begin(), used.files_.end(), [&](const UsedFile& one) {
+    return one.artifact.filename == file.filename;
+  });
+  // Parts of a split model are looked for by name, which only a view has.
+  const bool needs_names =
+      std::count_if(used.files_.begin(), used.files_.end(),
+                    [](const auto& one) { return one.artifact.role == "weights"; }) > 1;
+  const bool needs_no_view = file.is_in_program() || (body_->read_only_reason && !needs_names);
+  if (needs_no_view && found != used.files_.end()) return found->path;
+  return view(used) + "/" + file.filename;
 }
 
 void Store::touch(const StoreName& name) {

@@ -53,6 +53,11 @@ struct StoreOptions {
   FileSystem* files = nullptr;
   /// Seconds since 1970; null: the machine's clock.
   std::function<int64_t()> now;
+  /// Models that are here without any file: found by name where no manifest has it, in no listing.
+  std::vector<StoredModel> built_in = {};
+  /// A directory that cannot be made or written is opened for reading what there is of it; each
+  /// change is refused with the reason then.
+  bool may_be_read_only = false;
 };
 
 /// OMG_MODELS, else $XDG_DATA_HOME/ohmygpu/models, else ~/.local/share/ohmygpu/models. Throws
@@ -212,16 +217,20 @@ class Store {
   ~Store();
 
   const std::string& folder() const;
+  /// Why nothing can be written, where it is opened for reading alone.
+  const std::optional<std::string>& read_only_reason() const;
 
   // Models.
 
   StoreListing list() const;
+  /// Those that no name of a manifest hides.
+  std::vector<ListedModel> built_in() const;
   /// Nothing where there is no such name; Error(kCorrupt) if its manifest cannot be read.
   std::optional<StoredModel> find(const StoreName& name) const;
   /// As find(), but Error(kNotFound) that tells the names most like it.
   StoredModel require(const StoreName& name) const;
   /// Makes the model visible, or replaces the one of its name. All its blobs must be there
-  /// (Error(kNotFound)) and its references unchanged.
+  /// (Error(kNotFound)) and its references unchanged. Of what is built in, bytes become blobs.
   void publish(StoredModel model);
   /// Gives `from`'s model the name `to` as well.
   void copy(const StoreName& from, const StoreName& to);
@@ -239,6 +248,9 @@ class Store {
   /// and safetensors, whose readers look for names. Made where it is missing; stays while the model
   /// does, or `used`.
   std::string view(UsedModel& used);
+  /// What a reader of model files is to open for `file` of the model: in its view, or, where there
+  /// is none (built in, or a store that cannot be written), where its bytes are.
+  std::string path_for_reader(UsedModel& used, const Artifact& file);
 
   // Bytes.
 

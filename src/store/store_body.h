@@ -25,7 +25,16 @@ struct Store::Body {
   FileSystem& files;
   StorePaths paths;
   std::function<int64_t()> now;
+  std::vector<StoredModel> built_in;
+  std::optional<std::string> read_only_reason;
+  bool has_manifests = true;  // false where nothing can even be read
 
+  /// Makes the folders that are missing and removes what a crash left behind.
+  void prepare_folder();
+  /// Where that failed with `why`: finds out what can be read.
+  void open_for_reading(const Error& why);
+  /// Error(kIo) where the store is opened for reading alone.
+  void require_writable() const;
   /// The exclusive lock, waited for. Writers hold it shortly: never while they hash or copy.
   std::unique_ptr<FileLock> write_lock();
   /// Opened at the first use: most commands need none.
@@ -35,6 +44,10 @@ struct Store::Body {
     std::vector<StoredModel> models;
     std::vector<StoreProblem> problems;
   };
+  /// Null where none has the name.
+  const StoredModel* find_built_in(const StoreName& name) const;
+  /// Makes blobs of what is built in, so that the model stays what it is with another program.
+  void take_built_in(StoredModel& model, Lease& lease);
   /// All manifests, by key. What is removed meanwhile is passed over.
   Manifests read_manifests();
   std::optional<StoredModel> read_manifest(const StoreName& name);
@@ -51,6 +64,7 @@ struct Store::Body {
   bool is_locked(const std::string& path);
   /// What the downloads under way will still take of the disk.
   uint64_t promised_bytes();
+  Digest put_bytes(std::string_view bytes, Lease& lease);
   /// Keeps the states of a blob's pieces, and gives those that are kept.
   void keep_pieces(const Digest& digest, const PieceStates& pieces);
   std::optional<PieceStates> read_pieces(const Digest& digest, uint64_t size);

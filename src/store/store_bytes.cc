@@ -133,6 +133,16 @@ void Store::Body::keep_pieces(const Digest& digest, const PieceStates& pieces) {
                         piece_states_to_bytes(pieces));
 }
 
+Digest Store::Body::put_bytes(std::string_view bytes, Lease& lease) {
+  const Digest digest = sha256(bytes);
+  const std::string path = paths.blob(digest);
+  if (protect(path, lease)) return digest;
+  const auto lock = write_lock();
+  write_file_atomically(files, paths.temporary(serial()), path, bytes);
+  protect(path, lease);  // nobody collects it in between: gc() works under the same lock
+  return digest;
+}
+
 std::optional<PieceStates> Store::Body::read_pieces(const Digest& digest, uint64_t size) {
   const std::string path = paths.pieces(digest);
   const auto info = files.info(path);
@@ -213,6 +223,7 @@ std::string Store::partial_path(const PartialKey& key) const {
 }
 
 std::optional<Partial> Store::try_lock_partial(const PartialKey& key) {
+  body_->require_writable();
   auto lock =
       body_->files.lock(body_->paths.partial_lock(key), LockMode::kExclusive, LockWait::kNo);
   if (!lock) return std::nullopt;
@@ -237,16 +248,7 @@ void Store::put_blob(Partial partial, const Digest& digest, uint64_t size, Lease
 }
 
 Digest Store::put_bytes(std::string_view bytes, Lease& lease) {
-  const Digest digest = sha256(bytes);
-  const std::string path = body_->paths.blob(digest);
-  if (body_->protect(path, lease)) return digest;
-  {
-    const auto lock = body_->write_lock();
-    write_file_atomically(body_->files, body_->paths.temporary(body_->serial()), path, bytes);
-    // Nobody collects it in between: gc() works under the same lock.
-    body_->protect(path, lease);
-  }
-  return digest;
+  return body_->put_bytes(bytes, lease);
 }
 
 Artifact Store::refer_to_file(const std::string& path, FileOwner owner) const {

@@ -219,6 +219,10 @@ class StoreVerifier {
     if (options_.name) {
       std::erase_if(manifests.models,
                     [&](const StoredModel& model) { return model.name != *options_.name; });
+      if (manifests.models.empty() && body_.find_built_in(*options_.name) != nullptr) {
+        throw Error(ErrorCode::kUnsupported,
+                    "'" + options_.name->str() + "' is built in: it has no files to check");
+      }
       if (manifests.models.empty()) {
         throw Error(ErrorCode::kNotFound, "model '" + options_.name->str() + "' is not here");
       }

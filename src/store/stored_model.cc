@@ -121,6 +121,8 @@ std::string_view provider_name(ModelProvider provider) {
       return "file";
     case ModelProvider::kCreated:
       return "created";
+    case ModelProvider::kBuiltIn:
+      return "built-in";
   }
   return "file";
 }
@@ -135,6 +137,8 @@ std::string_view owner_name(FileOwner owner) {
       return "lm-studio";
     case FileOwner::kUser:
       return "user";
+    case FileOwner::kProgram:
+      return "program";
   }
   return "user";
 }
@@ -149,6 +153,8 @@ std::string_view owner_title(FileOwner owner) {
       return "LM Studio";
     case FileOwner::kUser:
       return "you";
+    case FileOwner::kProgram:
+      return "this program";
   }
   return "you";
 }

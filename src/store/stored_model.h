@@ -51,6 +51,7 @@ enum class ModelProvider {
   kUrl,
   kFile,     // a file or folder on this machine
   kCreated,  // settings layered on another model: `base`
+  kBuiltIn,  // linked into the program
 };
 
 struct ModelOrigin {
@@ -62,7 +63,13 @@ struct ModelOrigin {
 };
 
 /// Whose file a reference points to.
-enum class FileOwner { kHuggingFaceCache, kOllama, kLmStudio, kUser };
+enum class FileOwner {
+  kHuggingFaceCache,
+  kOllama,
+  kLmStudio,
+  kUser,
+  kProgram,  // of builtin/builtin.h; in no manifest: another program may have other bytes
+};
 
 /// A file outside the store (or one shared with its owner by a hard link), as it was when it was
 /// adopted. It is compared before each use, so that a change by its owner is never missed. A copy
@@ -91,6 +98,7 @@ struct Artifact {
   std::optional<FileReference> reference;
 
   bool is_blob() const { return !reference; }
+  bool is_in_program() const { return reference && reference->owner == FileOwner::kProgram; }
 };
 
 struct ModelMessage {
@@ -136,6 +144,7 @@ struct StoredModel {
   uint64_t total_bytes() const;
   /// Digest over the files' names, sizes and digests: equal for names that share all their files.
   Digest files_digest() const;
+  bool is_built_in() const { return origin.provider == ModelProvider::kBuiltIn; }
 };
 
 std::string_view provider_name(ModelProvider provider);  // "huggingface", "registry", …

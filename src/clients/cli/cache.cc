@@ -232,7 +232,9 @@ class CacheCommand : public Command {
     for (const std::string& name : names_) {
       const UsedModel used = store.use(require_installed(store, name));
       ProgressBar bar(terminal);
-      for (const UsedFile& file : used.files()) act(file, bar, cancellation);
+      for (const UsedFile& file : used.files()) {
+        if (!file.artifact.is_in_program()) act(file, bar, cancellation);
+      }
       bar.clear();
       terminal.note(fmt::format("{} '{}', {}", action_ == "preload" ? "read" : "let go of",
                                 printable(used.model().name.str()),

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "clients/cli/hub_parts.h"
+#include "clients/cli/open_store.h"
 #include "net/ip_address.h"
 
 namespace omg::cli {
@@ -172,7 +173,7 @@ DaemonOptions daemon_options(const Settings& settings) {
   options.keys.key_file = settings.key_file();
   options.keys.extra_keys = {settings.text("api_key")};
   options.keys.loopback_open = settings.boolean("loopback_open");
-  options.store.folder = settings.text("models");
+  options.store = store_options(settings);
   options.lifecycle = lifecycle_options(settings);
   options.hub = {.http = hub_client_options({}), .hub = hub_options()};
   options.transfers.seed = std::random_device{}();

@@ -31,11 +31,18 @@ LocalModel use_stored(const std::string& name) {
             "' has no .gguf file, which is what this version runs; 'omg show' tells what it "
             "has");
   }
-  local.path = store.view(*local.stored) + "/" + model.artifacts[*main].filename;
+  local.path = store.path_for_reader(*local.stored, model.artifacts[*main]);
   return local;
 }
 
 }  // namespace
+
+bool names_a_folder(const std::string& model) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(model, ignored)) return false;
+  // One that has a model's name by chance does not stand in its way.
+  return is_path_like(model) || !find_installed(open_store(), model);
+}
 
 bool names_a_path(const std::string& model) {
   std::error_code ignored;
@@ -45,12 +52,13 @@ bool names_a_path(const std::string& model) {
 LocalModel find_local_model(const std::string& model) {
   std::error_code status;
   const auto kind = std::filesystem::status(model, status).type();
-  if (kind == std::filesystem::file_type::directory) {
+  const bool is_folder = kind == std::filesystem::file_type::directory;
+  if (is_folder && names_a_folder(model)) {
     throw Error(ErrorCode::kUnsupported,
                 "'" + model + "' is a directory; give the path of a .gguf file");
   }
   // Whatever else is wrong with a path, opening it says.
-  if (kind != std::filesystem::file_type::not_found) return {model, std::nullopt};
+  if (!is_folder && kind != std::filesystem::file_type::not_found) return {model, std::nullopt};
   if (is_path_like(model)) {
     throw Error(ErrorCode::kNotFound, "model '" + model +
                                           "' not found: there is no such file; give the path of a "

@@ -19,6 +19,9 @@ struct LocalModel {
 /// Whether `model` is a path, of something that exists or by the looks of it.
 bool names_a_path(const std::string& model);
 
+/// Whether `model` is a folder, and no model has that name.
+bool names_a_folder(const std::string& model);
+
 /// Error(kNotFound) with what to do about it when there is none, Error(kCorrupt) when its files
 /// have changed.
 LocalModel find_local_model(const std::string& model);

@@ -14,6 +14,7 @@
 #include "clients/cli/local_model.h"
 #include "clients/cli/model_client.h"
 #include "clients/cli/profile.h"
+#include "daemon/lifecycle/settings_merge.h"
 #include "runtimes/native/native_model.h"
 
 namespace omg::cli {
@@ -65,6 +66,11 @@ class AnswerQueue {
   std::optional<Error> error_;
   std::optional<AnswerResult> result_;
 };
+
+/// What is layered on the files of a model of the store.
+ModelSettings settings_of(const LocalModel& local) {
+  return local.stored ? local.stored->model().settings : ModelSettings();
+}
 
 class InProcessClient : public ModelClient {
  public:
@@ -129,12 +135,14 @@ class InProcessClient : public ModelClient {
   template <class Prompt, class Show>
   AnswerStatistics answer(Prompt prompt, const Parameters& parameters,
                           const CancellationToken& cancellation, const Show& show) {
-    AnswerRequest request;
-    request.prompt = std::move(prompt);
-    apply(parameters, request.options);
-    request.options.cancellation = cancellation;
+    ModelCall call;
+    call.prompt = std::move(prompt);
+    call.parameters = parameters;
+    MergedCall merged =
+        merge_settings(settings_of(local_), std::move(call), native_->facts().context_length);
+    merged.request.options.cancellation = cancellation;
     AnswerQueue queue;
-    const Canceller cancel = native_->answer(std::move(request), queue.sink());
+    const Canceller cancel = native_->answer(std::move(merged.request), queue.sink());
     try {
       while (const auto piece = queue.next()) show(*piece);
     } catch (...) {
@@ -142,7 +150,9 @@ class InProcessClient : public ModelClient {
       queue.wait_for_end();
       throw;
     }
-    return statistics(queue.result());
+    AnswerStatistics all = statistics(queue.result());
+    all.warnings.insert(all.warnings.begin(), merged.warnings.begin(), merged.warnings.end());
+    return all;
   }
 
   AnswerStatistics statistics(const AnswerResult& result) {
@@ -195,6 +205,7 @@ std::unique_ptr<ModelClient> open_model_here(const std::string& model, const Loa
   LocalModel local = find_local_model(model);
   ModelLoadOptions load;
   load.path = local.path;
+  load.chat_template = template_of(settings_of(local));
   load.context_length = options.context_length;
   load.max_sequences = 1;
   load.threads = options.threads;

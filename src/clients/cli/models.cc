@@ -45,7 +45,11 @@ class ModelsCommand : public Command {
 
   void run(Terminal& terminal) override {
     const Store store = open_store();
-    const StoreListing listing = store.list();
+    StoreListing listing = store.list();
+    const bool has_own = !listing.models.empty();
+    if (all_ || !has_own) {
+      for (ListedModel& listed : store.built_in()) listing.models.push_back(std::move(listed));
+    }
     const uint64_t available = usable_memory();
     std::vector<Row> rows;
     for (const ListedModel& listed : listing.models) {
@@ -58,8 +62,16 @@ class ModelsCommand : public Command {
       terminal.note("warning: " + printable(problem.path) + ": " + problem.message);
     }
     if (json_) return print_json(rows, terminal);
-    if (rows.empty()) return terminal.note(nothing(listing));
+    if (rows.empty()) {
+      return terminal.note(fmt::format("none of {} models {}", listing.models.size(),
+                                       filter_.empty() ? "fits this machine" : "is like that"));
+    }
     terminal.out(table(rows, terminal));
+    if (!has_own) {
+      terminal.note(
+          "\nno models yet but the built-in one ('omg run guide'); 'omg pull llama3.2:1b' brings "
+          "one,\n'omg import' finds those of other tools, 'omg catalog' lists some");
+    }
   }
 
  private:
@@ -70,15 +82,6 @@ class ModelsCommand : public Command {
     };
     return std::search(name.begin(), name.end(), filter_.begin(), filter_.end(), same) !=
            name.end();
-  }
-
-  std::string nothing(const StoreListing& listing) const {
-    if (listing.models.empty()) {
-      return "no models yet; 'omg pull llama3.2:1b' brings one, 'omg import' finds those of other "
-             "tools, 'omg catalog' lists some";
-    }
-    return fmt::format("none of {} models {}", listing.models.size(),
-                       filter_.empty() ? "fits this machine" : "is like that");
   }
 
   std::string table(const std::vector<Row>& rows, const Terminal& terminal) const {

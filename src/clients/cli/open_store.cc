@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/file_system.h"
-#include "daemon/settings/settings.h"
+#include "daemon/jobs/built_in.h"
 
 namespace omg::cli {
 namespace {
@@ -31,11 +31,17 @@ json::object artifact_to_json(const Artifact& artifact) {
 
 }  // namespace
 
+StoreOptions store_options(const Settings& settings) {
+  StoreOptions options;
+  options.folder = settings.text("models");
+  options.built_in = built_in_models();
+  options.may_be_read_only = true;
+  return options;
+}
+
 Store open_store() {
   RealFileSystem files;
-  StoreOptions options;
-  options.folder = Settings::load(files, default_settings_sources()).text("models");
-  return Store::open(options);
+  return Store::open(store_options(Settings::load(files, default_settings_sources())));
 }
 
 std::string format_age(std::optional<int64_t> seconds_since_1970) {

@@ -7,10 +7,13 @@
 #include <string>
 
 #include "base/json.h"
+#include "daemon/settings/settings.h"
 #include "store/store.h"
 
 namespace omg::cli {
 
+/// With the models that are built in; also where nothing can be written.
+StoreOptions store_options(const Settings& settings);
 /// The store of the configured folder (OMG_MODELS, the file), or of the usual place.
 Store open_store();
 

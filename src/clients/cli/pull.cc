@@ -13,6 +13,7 @@
 #include "clients/cli/local_model.h"
 #include "clients/cli/open_store.h"
 #include "clients/cli/pull_screen.h"
+#include "daemon/jobs/built_in.h"
 #include "daemon/jobs/installed.h"
 
 namespace omg::cli {
@@ -78,6 +79,9 @@ class PullCommand : public Command {
       const json::object job = pull_in_daemon(daemon, std::move(request), terminal);
       const std::string_view name = job.at("result").as_string();
       const auto size = job.at("total").to_number<uint64_t>();
+      for (const json::value& warning : job.at("warnings").as_array()) {
+        terminal.note(printable(warning.as_string()));
+      }
       if (json_) {
         results.push_back({{"name", name}, {"size", size}, {"job", job.at("id")}});
       } else {
@@ -112,6 +116,7 @@ class PullCommand : public Command {
   static std::string summary(const PullResult& result) {
     const std::string name = printable(result.model.name.str());
     const std::string size = format_bytes(result.model.total_bytes());
+    if (result.model.is_built_in()) return nothing_to_fetch(result.model) + "\n";
     if (result.was_there) return fmt::format("'{}' is here already: {}\n", name, size);
     return fmt::format("'{}' is here: {}, {} of them fetched\n", name, size,
                        format_bytes(result.fetched));

@@ -3,6 +3,7 @@
 // `omg show`: what a model is.
 #include <fmt/format.h>
 
+#include "builtin/builtin.h"
 #include "clients/cli/arguments.h"
 #include "clients/cli/command.h"
 #include "clients/cli/format.h"
@@ -66,8 +67,18 @@ class ShowCommand : public Command {
   static std::string installed_text(const UsedModel& used, const Terminal& terminal) {
     const StoredModel& model = used.model();
     Sections sections;
+    if (model.is_built_in()) {
+      sections.begin("Built in");
+      sections.add("name", printable(model.name.str()));
+      sections.add("where", "in the program itself, " + format_bytes(model.total_bytes()) +
+                                "; needs no network and no folder");
+      return sections.to_string(terminal);
+    }
     sections.begin("Installed");
     sections.add("name", printable(model.name.str()));
+    if (model.name == StoreName(kGuideName)) {
+      sections.add("instead of", "the built-in model of that name, which 'omg rm' brings back");
+    }
     sections.add("from",
                  printable(model.origin.repository.empty() ? model.base : model.origin.repository));
     if (!model.origin.commit.empty()) sections.add("commit", printable(model.origin.commit));

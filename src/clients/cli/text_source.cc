@@ -51,8 +51,7 @@ TemplateSource read_from_folder(const std::string& path) {
 
 LocalModel find_local_text(const std::string& model) {
   if (is_huggingface_path(model)) return {model, std::nullopt};
-  std::error_code status;
-  if (std::filesystem::is_directory(model, status)) {
+  if (names_a_folder(model)) {
     throw Error(ErrorCode::kNotFound,
                 "'" + model +
                     "' holds neither a tokenizer.json, a tokenizer.model nor a chat template; give "

@@ -118,7 +118,7 @@ ModelFile open_weights(Store& store, const StoredModel& model, const Artifact& m
                     [](const Artifact& a) { return a.role == "weights" && a.format == "gguf"; });
   if (weights > 1) {
     UsedModel used = store.use(model.name);
-    return open_model_file(store.view(used) + "/" + main.filename);
+    return open_model_file(store.path_for_reader(used, main));
   }
   const std::vector<StoreProblem> problems = store.missing(model);
   if (!problems.empty()) {

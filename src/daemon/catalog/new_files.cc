@@ -34,6 +34,7 @@ class NamedFiles {
     folder_ = pattern;
     RealFileSystem files;
     for (const Artifact& artifact : artifacts) {
+      if (artifact.is_in_program()) continue;
       const std::string path = folder_ + "/" + artifact.filename;
       make_folders(files, folder_of(path));
       files.make_link(path_of(store, artifact), path);
@@ -44,7 +45,9 @@ class NamedFiles {
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
   }
-  std::string path(const Artifact& artifact) const { return folder_ + "/" + artifact.filename; }
+  std::string path(const Artifact& artifact) const {
+    return artifact.is_in_program() ? artifact.reference->path : folder_ + "/" + artifact.filename;
+  }
 
  private:
   std::string folder_;

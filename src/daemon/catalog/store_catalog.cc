@@ -25,13 +25,17 @@ StoreCatalog::StoreCatalog(Store& store, StoreCatalogOptions options)
       keeper_(store, options_.files ? *options_.files : own_files_,
               options_.now ? options_.now : BlobKeeper::Clock::now) {}
 
-std::vector<ListedModel> StoreCatalog::list() const {
+std::vector<ListedModel> StoreCatalog::list(BuiltIn built_in) const {
   keeper_.forget_old();
   std::vector<ListedModel> models = store_.list().models;
   for (const ListedModel& listed : models) keeper_.forget(listed.model);
   std::stable_sort(models.begin(), models.end(), [](const ListedModel& a, const ListedModel& b) {
     return a.model.installed_at > b.model.installed_at;
   });
+  const bool is_wanted =
+      built_in == BuiltIn::kAlways || (built_in == BuiltIn::kIfAlone && models.empty());
+  if (!is_wanted) return models;
+  for (ListedModel& listed : store_.built_in()) models.push_back(std::move(listed));
   return models;
 }
 

@@ -28,7 +28,7 @@ class StoreCatalog final : public ModelCatalog {
   /// `store` must outlive it, and it its uploads.
   explicit StoreCatalog(Store& store, StoreCatalogOptions options = {});
 
-  std::vector<ListedModel> list() const override;
+  std::vector<ListedModel> list(BuiltIn built_in) const override;
   StoredModel find(const std::string& name) const override;
   ModelInspection inspect(const std::string& name, bool all_metadata) const override;
   /// Error(kInvalidArgument) "invalid model name …" for what a new model cannot be called.

@@ -43,12 +43,12 @@ class StoreCatalogTest : public testing::CatalogFixture {
 };
 
 TEST_F(StoreCatalogTest, ListsNewestFirstAndFindsByAnySpelling) {
-  EXPECT_TRUE(catalog_->list().empty());
+  EXPECT_TRUE(catalog_->list(BuiltIn::kIfAlone).empty());
   for (const char* name : {"b:latest", "a", "org/repo:Q8_0"}) {
     publish(store_, name, {{"x", name}});
     ++clock;
   }
-  const auto listed = catalog_->list();
+  const auto listed = catalog_->list(BuiltIn::kIfAlone);
   ASSERT_EQ(listed.size(), 3u);
   EXPECT_EQ(listed[0].model.name.str(), "org/repo:Q8_0");
   EXPECT_EQ(listed[2].model.name.str(), "b:latest");
@@ -173,7 +173,7 @@ TEST_F(StoreCatalogTest, CopiesUnderValidNamesAlone) {
   catalog_->copy("a:latest", "B:latest");
   EXPECT_EQ(catalog_->find("b").name.str(), "B:latest");
   catalog_->copy("a", "b");  // the other spelling is the same model
-  EXPECT_EQ(catalog_->list().size(), 2u);
+  EXPECT_EQ(catalog_->list(BuiltIn::kIfAlone).size(), 2u);
   EXPECT_EQ(code_of([&] { catalog_->copy("none", "c"); }), ErrorCode::kNotFound);
   for (const char* name : {"", " ", "a b", "../x", "/x", "x.gguf", "org/repo@main", "a\nb",
                            "https://a/b.gguf", "-x", "x:", "a.b/c/d@sha256:00"}) {
@@ -205,7 +205,7 @@ TEST_F(StoreCatalogTest, RemovesWithItsBytesAfterUnloading) {
   // A damaged manifest can go, though nobody knows what it names.
   std::ofstream(root() + "/manifests/b.json") << "no JSON";
   catalog_->remove("b");
-  EXPECT_EQ(catalog_->list().size(), 2u);
+  EXPECT_EQ(catalog_->list(BuiltIn::kIfAlone).size(), 2u);
 }
 
 TEST_F(StoreCatalogTest, TakesUploads) {
@@ -256,11 +256,11 @@ TEST_F(StoreCatalogTest, KeepsUploadsForAnHourOrUntilAModelNamesThem) {
   now_ += std::chrono::minutes(59);
   EXPECT_TRUE(catalog_->has_blob(digest));  // asked for: an hour from now
   now_ += std::chrono::minutes(59);
-  catalog_->list();
+  catalog_->list(BuiltIn::kIfAlone);
   store_.gc();
   EXPECT_EQ(blobs(), 1u);
   now_ += std::chrono::minutes(2);
-  catalog_->list();
+  catalog_->list(BuiltIn::kIfAlone);
   store_.gc();
   EXPECT_EQ(blobs(), 0u);
   put();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "daemon/jobs/built_in.h"
 #include "daemon/jobs/installed.h"
 #include "daemon/jobs/pull.h"
 #include "daemon/jobs/push.h"
@@ -148,6 +149,7 @@ StoreName HubJobs::pull_now(const PullCall& call, JobReport& report) const {
       parts, call.model, options,
       [&](const PullProgress& progress) { report_pull(progress, report); }, report.cancellation());
   if (result.was_there) report_files(result.model, report);
+  if (result.model.is_built_in()) report.warn(nothing_to_fetch(result.model));
   report.set_result(result.model.name.str());
   return result.model.name;
 }

@@ -9,7 +9,9 @@
 #include <thread>
 
 #include "base/error.h"
+#include "daemon/jobs/built_in.h"
 #include "daemon/jobs/fake_registry.h"
+#include "daemon/jobs/installed.h"
 #include "net/testing/scripted_server.h"
 #include "store/store_test_support.h"
 #include "tools/make_model/make_model.h"
@@ -99,6 +101,31 @@ TEST_F(HubJobsTest, PullsAndPushes) {
   EXPECT_EQ(registry.blobs[sha256(gguf).str()], gguf);
   EXPECT_EQ(whole.completed, whole.total);
   EXPECT_GE(whole.total, gguf.size());
+}
+
+TEST_F(HubJobsTest, WhatIsBuiltInIsHereAlready) {
+  StoreOptions options;
+  options.folder = root();
+  options.built_in = built_in_models();
+  store_ = Store::open(options);
+  const auto queue = make();
+  PullCall call;
+  call.model = "guide:latest";
+  const JobInfo job = wait(*queue, queue->start_pull(call).id);
+  ASSERT_EQ(job.state, JobState::kDone) << (job.error ? job.error->what() : "");
+  EXPECT_EQ(job.result, "guide");
+  EXPECT_GT(job.total, 1'000'000u);
+  EXPECT_EQ(job.completed, job.total);
+  ASSERT_EQ(job.warnings.size(), 1u);
+  EXPECT_NE(job.warnings[0].find("'guide' is built in"), std::string::npos);
+  EXPECT_TRUE(names_in("blobs").empty());
+
+  const StoredModel guide = store_.require(StoreName("guide"));
+  EXPECT_EQ(guide.family, "llama");
+  EXPECT_EQ(guide.quantization, "Q8_0");
+  EXPECT_GT(guide.context_length, 0u);
+  EXPECT_GT(guide.installed_at, 1'700'000'000);
+  EXPECT_EQ(code_of([&] { require_only_installed(store_, "guide"); }), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(HubJobsTest, FailsAsTheHubSays) {

@@ -85,6 +85,7 @@ std::optional<StoreName> find_installed(const Store& store, const std::string& t
 StoreName require_installed(const Store& store, const std::string& text) {
   if (auto name = find_installed(store, text)) return *name;
   std::vector<std::string> names;
+  for (const ListedModel& listed : store.built_in()) names.push_back(listed.model.name.str());
   for (const ListedModel& listed : store.list().models) names.push_back(listed.model.name.str());
   throw Error(ErrorCode::kNotFound, "model '" + text + "' is not here" +
                                         did_you_mean(near_names(text, names)) + "; 'omg pull " +
@@ -92,7 +93,13 @@ StoreName require_installed(const Store& store, const std::string& text) {
 }
 
 StoreName require_only_installed(const Store& store, const std::string& text) {
-  if (auto name = find_spelling(store, text)) return *name;
+  if (auto name = find_spelling(store, text)) {
+    if (!store.require(*name).is_built_in()) return *name;
+    throw Error(ErrorCode::kInvalidArgument,
+                "'" + name->str() +
+                    "' is built in and cannot be deleted; listings leave it out "
+                    "where other models are");
+  }
   const std::vector<StoreName> names = models_of_repository(store, text);
   if (names.size() <= 1) return require_installed(store, text);
   std::string list;

@@ -21,7 +21,7 @@ std::optional<StoreName> find_installed(const Store& store, const std::string& t
 StoreName require_installed(const Store& store, const std::string& text);
 
 /// For what deletes: as require_installed(), but where several models of a repository may be meant
-/// it chooses none: Error(kInvalidArgument) with their names.
+/// it chooses none: Error(kInvalidArgument) with their names. So for what is built in.
 StoreName require_only_installed(const Store& store, const std::string& text);
 
 }  // namespace omg

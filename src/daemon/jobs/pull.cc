@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hardware.h"
 #include "daemon/jobs/describe.h"
+#include "daemon/jobs/installed.h"
 #include "daemon/jobs/registry_settings.h"
 #include "daemon/jobs/store_target.h"
 #include "daemon/jobs/supported.h"
@@ -63,6 +64,10 @@ class Pull {
       : parts_(parts), options_(options), progress_(progress), cancellation_(cancellation) {}
 
   PullResult run(const std::string& text) {
+    if (const auto name = find_spelling(parts_.store, text)) {
+      StoredModel model = parts_.store.require(*name);
+      if (model.is_built_in()) return {std::move(model), 0, true};
+    }
     const ModelName typed = parse_model_name(text);
     RemoteModel remote = resolve(typed);
     // An alias is what the user will ask for again; other names become what was chosen.

@@ -56,7 +56,7 @@ std::string weights_path(Store& store, UsedModel& used) {
                       "), which this version cannot apply; use the model that it was made from");
     }
   }
-  return store.view(used) + "/" + model.artifacts[*main].filename;
+  return store.path_for_reader(used, model.artifacts[*main]);
 }
 
 /// What a process has besides is left to the reserve (LifecycleOptions::memory_reserve): about

@@ -133,6 +133,7 @@ void Lifecycle::Core::set_prefix_storage(const Run& run, ModelLoadOptions& optio
   try {
     std::set<std::string> known;
     for (const ListedModel& listed : store_.list().models) known.insert(run_key(listed.model));
+    for (const ListedModel& listed : store_.built_in()) known.insert(run_key(listed.model));
     RealFileSystem files;
     options.prefix_storage =
         plan_prefix_file(files, {options_.prefix_folder, options_.prefix_bytes}, run.key, known);

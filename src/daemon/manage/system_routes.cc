@@ -178,7 +178,7 @@ json::object store_to_json(const ManageParts& parts) {
   uint64_t own = 0;
   uint64_t referenced = 0;
   std::set<std::string> seen;
-  const std::vector<ListedModel> models = parts.catalog.list();
+  const std::vector<ListedModel> models = parts.catalog.list(BuiltIn::kNever);
   for (const ListedModel& listed : models) {
     for (const Artifact& artifact : listed.model.artifacts) {
       const std::string bytes = artifact.reference ? artifact.reference->path

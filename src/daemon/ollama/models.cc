@@ -53,9 +53,10 @@ std::string joined(const std::vector<std::string>& objects) {
   return list + "]";
 }
 
-std::string tags(const OllamaParts& parts) {
+std::string tags(const OllamaParts& parts, const HttpServerRequest& request) {
+  const bool all = request.query_value("all") == "true";
   std::vector<std::string> models;
-  for (const ListedModel& listed : parts.catalog.list()) {
+  for (const ListedModel& listed : parts.catalog.list(all ? BuiltIn::kAlways : BuiltIn::kIfAlone)) {
     const StoredModel& model = listed.model;
     const std::string name = shown_name(model.name.str());
     models.push_back(GoObject()
@@ -243,8 +244,9 @@ std::string show(const OllamaParts& parts, const HttpServerRequest& request) {
 }  // namespace
 
 void add_model_routes(HttpRouter& router, std::shared_ptr<const OllamaParts> parts) {
-  router.add("GET", "/api/tags", guarded([parts](HttpServerRequest&, HttpResponder& responder) {
-               responder.send(json_answer(tags(*parts)));
+  router.add("GET", "/api/tags",
+             guarded([parts](HttpServerRequest& request, HttpResponder& responder) {
+               responder.send(json_answer(tags(*parts, request)));
              }));
   router.add("GET", "/api/ps", guarded([parts](HttpServerRequest&, HttpResponder& responder) {
                responder.send(json_answer(loaded_models(*parts)));

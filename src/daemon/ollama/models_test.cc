@@ -54,6 +54,25 @@ TEST(OllamaModels, ListsTags) {
   EXPECT_EQ(daemon.get("/api/tags").body, R"({"models":[]})");
 }
 
+TEST(OllamaModels, ListsWhatIsBuiltInAloneOrWhenAsked) {
+  OllamaDaemon daemon;
+  daemon.catalog.add("guide").model.origin.provider = ModelProvider::kBuiltIn;
+  const auto names = [&](const std::string& path) {
+    std::string list;
+    const json::object tags = object_of(daemon.get(path).body);
+    for (const json::value& model : tags.at("models").as_array()) {
+      list += std::string(model.at("name").as_string()) + " ";
+    }
+    return list;
+  };
+  EXPECT_EQ(names("/api/tags"), "m:latest ");
+  EXPECT_EQ(names("/api/tags?all=false"), "m:latest ");
+  EXPECT_EQ(names("/api/tags?all=true"), "m:latest guide:latest ");
+  daemon.catalog.models.erase(daemon.catalog.models.begin());
+  EXPECT_EQ(names("/api/tags"), "guide:latest ");
+  EXPECT_EQ(daemon.post("/api/show", R"({"model":"guide:latest"})").status, 200);
+}
+
 TEST(OllamaModels, ListsWhatIsLoaded) {
   ::setenv("TZ", "Etc/GMT+7", 1);
   ::tzset();

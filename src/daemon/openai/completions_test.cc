@@ -176,6 +176,10 @@ TEST_F(OpenAiOpenCompletions, ClientsThatLeaveCancel) {
 
 TEST_F(OpenAiCompletions, ListsModels) {
   EXPECT_EQ(get("/v1/models").body, R"({"object":"list","data":[]})");
+  catalog.add("guide").model.origin.provider = ModelProvider::kBuiltIn;
+  const std::string guide =
+      R"({"id":"guide","object":"model","created":1755770400,"owned_by":"ohmygpu"})";
+  EXPECT_EQ(get("/v1/models").body, R"({"object":"list","data":[)" + guide + "]}");
   catalog.add("llama3.2:latest").model.origin = {ModelProvider::kRegistry, "", "library/llama3.2",
                                                  "", ""};
   catalog.add("org/repo:Q4_K_M").model.origin = {ModelProvider::kHuggingFace, "", "org/repo", "",
@@ -191,6 +195,7 @@ TEST_F(OpenAiCompletions, ListsModels) {
   EXPECT_EQ(get("/v1/models/org/repo:Q4_K_M").body,
             R"({"id":"org/repo:Q4_K_M","object":"model","created":1,"owned_by":"org"})");
   EXPECT_EQ(get("/v1/models/org%2Frepo:Q4_K_M").status, 200);
+  EXPECT_EQ(get("/v1/models/guide").body, guide);
   EXPECT_EQ(get("/v1/models/llama3.2").status, 200);
   const Asked missing = get("/v1/models/none");
   EXPECT_EQ(missing.status, 404);

@@ -128,12 +128,12 @@ json::object model_json(const StoredModel& model) {
   const bool has_owner =
       origin.provider == ModelProvider::kHuggingFace || origin.provider == ModelProvider::kRegistry;
   const size_t slash = has_owner ? origin.repository.find('/') : std::string::npos;
-  return {
-      {"id", model.name.str()},
-      {"object", "model"},
-      {"created", model.installed_at},
-      {"owned_by",
-       slash == std::string::npos ? "user" : std::string_view(origin.repository).substr(0, slash)}};
+  std::string_view owner = model.is_built_in() ? "ohmygpu" : "user";
+  if (slash != std::string::npos) owner = std::string_view(origin.repository).substr(0, slash);
+  return {{"id", model.name.str()},
+          {"object", "model"},
+          {"created", model.installed_at},
+          {"owned_by", owner}};
 }
 
 void send_json(HttpResponder& responder, const json::object& body) {
@@ -142,7 +142,9 @@ void send_json(HttpResponder& responder, const json::object& body) {
 
 void Api::list_models(HttpResponder& responder) const {
   json::array data;
-  for (const ListedModel& listed : parts_.catalog.list()) data.push_back(model_json(listed.model));
+  for (const ListedModel& listed : parts_.catalog.list(BuiltIn::kIfAlone)) {
+    data.push_back(model_json(listed.model));
+  }
   send_json(responder, {{"object", "list"}, {"data", std::move(data)}});
 }
 

@@ -49,6 +49,9 @@ struct CreateCall {
   std::string quantize;  // to this type; "": as it is
 };
 
+/// Which listings have the models that are built in.
+enum class BuiltIn { kNever, kIfAlone, kAlways };
+
 /// Thread-safe; methods throw Error, kNotFound for names that are not there. They read the disk:
 /// not for io threads.
 class ModelCatalog {
@@ -56,7 +59,7 @@ class ModelCatalog {
   virtual ~ModelCatalog() = default;
 
   /// Newest first.
-  virtual std::vector<ListedModel> list() const = 0;
+  virtual std::vector<ListedModel> list(BuiltIn built_in) const = 0;
   virtual StoredModel find(const std::string& name) const = 0;
   virtual ModelInspection inspect(const std::string& name, bool all_metadata) const = 0;
   virtual void copy(const std::string& from, const std::string& to) = 0;

@@ -73,6 +73,9 @@ class Daemon::Parts {
         metrics_(registry_, lifecycle_, events_),
         publisher_(bus_, events_, jobs_) {
     check_bind(options_.endpoints, access_);
+    if (const auto& why = store_.read_only_reason()) {
+      log.write(LogLevel::kWarn, "models can be used but not changed: " + *why);
+    }
     server_ = std::make_unique<HttpServer>(server_options(), router());
   }
 

@@ -41,8 +41,8 @@ struct Part {
   uint32_t count = 1;
 };
 
-Part read_part(const std::string& path) {
-  MappedFile file = MappedFile::open(path);
+Part read_part(MappedFile file) {
+  const std::string path = file.path();
   Header header = parse(file.bytes(), path);
   Part part{std::move(file), std::move(header)};
   const Metadata& metadata = part.header.metadata;
@@ -77,9 +77,10 @@ std::string split_prefix(const std::string& path, const Part& part) {
   return path.substr(0, path.size() - suffix.size());
 }
 
-std::vector<Part> read_all_parts(const std::string& path) {
+std::vector<Part> read_all_parts(MappedFile file) {
+  const std::string path = file.path();
   std::vector<Part> parts;
-  parts.push_back(read_part(path));
+  parts.push_back(read_part(std::move(file)));
   const uint32_t count = parts.front().count;
   if (count == 1) return parts;
   const uint32_t named = parts.front().number;
@@ -92,7 +93,7 @@ std::vector<Part> read_all_parts(const std::string& path) {
     }
     const std::string other = prefix + part_suffix(i + 1, count);
     try {
-      all.push_back(read_part(other));
+      all.push_back(read_part(MappedFile::open(other)));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kNotFound) throw;
       fail(ErrorCode::kNotFound, path,
@@ -111,7 +112,12 @@ std::vector<Part> read_all_parts(const std::string& path) {
 }  // namespace
 
 ModelFile open(const std::string& path) {
-  std::vector<Part> parts = read_all_parts(path);
+  return open(MappedFile::open(path));
+}
+
+ModelFile open(MappedFile file) {
+  const std::string path = file.path();
+  std::vector<Part> parts = read_all_parts(std::move(file));
   Metadata metadata = std::move(parts.front().header.metadata);
   std::vector<MappedFile> files;
   std::vector<TensorView> tensors;

@@ -38,5 +38,6 @@ std::optional<std::string> peek_architecture(std::span<const std::byte> first_by
 /// Maps and parses a model. For a split model `path` may be any part; all parts must stand beside
 /// it and agree on their count.
 ModelFile open(const std::string& path);
+ModelFile open(MappedFile file);
 
 }  // namespace omg::gguf

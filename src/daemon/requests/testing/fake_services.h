@@ -297,9 +297,15 @@ class FakeModelCatalog final : public ModelCatalog {
     return models.back();
   }
 
-  std::vector<ListedModel> list() const override {
+  std::vector<ListedModel> list(BuiltIn built_in) const override {
+    const bool is_alone = std::all_of(models.begin(), models.end(),
+                                      [](const auto& one) { return one.model.is_built_in(); });
     std::vector<ListedModel> listed;
-    for (const ModelInspection& model : models) listed.push_back({model.model, std::nullopt});
+    for (const ModelInspection& model : models) {
+      const bool is_wanted = !model.model.is_built_in() || built_in == BuiltIn::kAlways ||
+                             (built_in == BuiltIn::kIfAlone && is_alone);
+      if (is_wanted) listed.push_back({model.model, std::nullopt});
+    }
     std::stable_sort(listed.begin(), listed.end(), [](const auto& a, const auto& b) {
       return a.model.installed_at > b.model.installed_at;
     });

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the built-in model is asked for its transcripts: conversations (the user's turns, and a
+system message perhaps), and texts that it continues without its chat template."""
+
+MAX_TOKENS = 96  # of an answer: most end by themselves before
+
+CONVERSATIONS = [
+    {"turns": ["Hello!"]},
+    {"turns": ["How do I pull a model?"]},
+    {"turns": ["What does omg serve do?"]},
+    {"turns": ["How do I start the server in the background?"]},
+    {"turns": ["Which models do I have?"]},
+    {"turns": ["What is 17 + 25?"]},
+    {"turns": ["What is the capital of France?"]},
+    {"turns": ["Tell me a story about a fox."]},
+    {"turns": ["What will the weather be like tomorrow?"]},
+    {"turns": ["My name is Anna.", "What is my name?"]},
+    {"turns": ["How do I delete a model?", "Give me an example."]},
+    {"turns": ["What is your name?"], "system": "Your name is Otto."},
+]
+TEXTS = ["Once upon a time", "OhMyGPU is"]
