@@ -98,6 +98,11 @@ def any_model():
     return STORIES if STORIES.is_file() else GUIDE
 
 
+def endless_model():
+    """One that goes on writing for as long as it may."""
+    return STORIES if STORIES.is_file() else made_model()
+
+
 class Screen:
     """A command on a pseudo-terminal."""
 

@@ -182,7 +182,8 @@ class Profile(unittest.TestCase):
 
     def test_commands_that_answer_say_it_too(self):
         env = environment(OMG_PROFILE="1")
-        done = omg("generate", any_model(), "Once", "--raw", "--max-tokens", 3, env=env)
+        done = omg("generate", any_model(), "Once upon a time", "--raw", "--max-tokens", 3,
+                   env=env)
         self.assertIn(b"Generation: 2 tokens", done.stderr)  # the first one is the prompt's
 
     def test_off_and_nonsense(self):

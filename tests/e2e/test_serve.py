@@ -13,7 +13,7 @@ import time
 import unittest
 
 from daemon import Daemon, wait_until
-from harness import BINARY, any_model, made_model, omg, omg_json, omg_ok
+from harness import BINARY, any_model, endless_model, made_model, omg, omg_json, omg_ok
 
 LONG = {"model": "text:latest", "prompt": "Once", "raw": True,
         "options": {"num_predict": 100000, "temperature": 0}}
@@ -209,7 +209,7 @@ class Starting(unittest.TestCase):
     def test_an_answer_under_way_is_finished(self):
         daemon = Daemon()
         self.addCleanup(daemon.kill)
-        daemon.add(any_model(), "text:latest")
+        daemon.add(endless_model(), "text:latest")
         events = []
         body = {**LONG, "options": {"num_predict": 1000, "temperature": 0}}
         for event in daemon.events("/api/generate", body):

@@ -97,7 +97,7 @@ TEST_F(CreateTest, LayersSettingsWithoutACopy) {
   CreateCall again = call_of("Mario", "mario:latest");
   again.settings.system = "You are Luigi.";
   run(again);
-  EXPECT_EQ(catalog_.list().size(), 2u);
+  EXPECT_EQ(catalog_.list(BuiltIn::kIfAlone).size(), 2u);
   EXPECT_EQ(catalog_.find("mario").base, "base");
   EXPECT_EQ(catalog_.find("mario").settings.system, "You are Luigi.");
   EXPECT_EQ(catalog_.find("mario").settings.messages.size(), 2u);
