@@ -10,12 +10,12 @@ CONVERSATIONS = [
     {"turns": ["What does omg serve do?"]},
     {"turns": ["How do I start the server in the background?"]},
     {"turns": ["Which models do I have?"]},
-    {"turns": ["What is 17 + 25?"]},
+    {"turns": ["What is GGUF?"]},
     {"turns": ["What is the capital of France?"]},
-    {"turns": ["Tell me a story about a fox."]},
+    {"turns": ["What is a token?"]},
     {"turns": ["What will the weather be like tomorrow?"]},
     {"turns": ["My name is Anna.", "What is my name?"]},
     {"turns": ["How do I delete a model?", "Give me an example."]},
     {"turns": ["What is your name?"], "system": "Your name is Otto."},
 ]
-TEXTS = ["Once upon a time", "OhMyGPU is"]
+TEXTS = ["To bring a model here,", "OhMyGPU is"]
