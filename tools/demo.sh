@@ -40,7 +40,7 @@ show show "$model"
 if [ "$model" = guide ] && [ -z "$prompt" ]; then
   show run guide "How do I pull a model?"
   show run guide "What does omg serve do?"
-  show run guide "Tell me a story about a fox." --verbose
+  show run guide "What is a chat template?" --verbose
   if [ -t 0 ] && [ -t 1 ]; then
     title run guide
     exec "$omg" run guide
