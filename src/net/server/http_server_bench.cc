@@ -5,6 +5,7 @@
 // Counters: microseconds of processor time for each request or event, of the whole process but the
 // client, and of the thread that writes events.
 #include <benchmark/benchmark.h>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <poll.h>
@@ -81,11 +82,13 @@ double drain(std::vector<std::unique_ptr<RawClient>>& clients) {
 /// `range(0)` clients get an event each, `range(1)` times a second (0: as fast as it goes).
 void Events(benchmark::State& state) {
   std::mutex mutex;
+  std::condition_variable begun;
   std::vector<HttpStream> streams;
   HttpRouter router;
   router.add("GET", "/events", [&](HttpServerRequest&, HttpResponder& responder) {
     const std::lock_guard lock(mutex);
     streams.push_back(responder.begin(sse_answer(), sse_options()));
+    begun.notify_one();
   });
   HttpServer server(local(), std::move(router));
   const auto count = static_cast<size_t>(state.range(0));
@@ -94,6 +97,10 @@ void Events(benchmark::State& state) {
     clients.push_back(std::make_unique<RawClient>(server.endpoints().front().port));
     clients.back()->send("GET /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     clients.back()->receive_until("\r\n\r\n");
+  }
+  {  // a client has its header before the handler has kept the stream
+    std::unique_lock lock(mutex);
+    begun.wait(lock, [&] { return streams.size() == count; });
   }
   double client_us = 0;
   std::thread client([&] { client_us = drain(clients); });
