@@ -201,7 +201,9 @@ class Starting(unittest.TestCase):
             self.assertEqual(told["pid"], daemon.process.pid)
             second = omg("serve", "--port", "0", "--socket", daemon.socket, env=daemon.env)
             self.assertEqual(second.returncode, 1)
-            self.assertIn(b"already", second.stderr)
+            self.assertIn(f"running already, process {daemon.process.pid}, at ".encode(),
+                          second.stderr)
+            self.assertIn(b"omg serve stop", second.stderr)
             omg_ok("serve", "stop", env=daemon.env)
             self.assertEqual(daemon.process.wait(timeout=20), 0)
             self.assertEqual(omg("serve", "status", env=daemon.env).returncode, 4)

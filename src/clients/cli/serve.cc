@@ -74,6 +74,23 @@ void make_socket_folder(const std::string& socket) {
   if (!files.info(folder)) make_private_folder(files, folder);
 }
 
+/// Who starts a second one wants to know about the first.
+void refuse_a_second(const DaemonAddress& address) {
+  if (address.unix_socket.empty() || !RealFileSystem().info(address.unix_socket)) return;
+  int64_t process = 0;
+  try {
+    DaemonClient daemon(address);
+    daemon.limit_time(std::chrono::seconds(2));
+    process = daemon.get("/v1/health").at("pid").to_number<int64_t>();
+  } catch (const std::exception&) {
+    return;  // it has ended without a word, or is no daemon: listening will tell
+  }
+  throw Error(ErrorCode::kUnavailable,
+              fmt::format("a daemon is running already, process {}, at {}; 'omg status' tells what "
+                          "it does, 'omg serve stop' ends it",
+                          process, address.text()));
+}
+
 void print_status(const DaemonAddress& address, bool as_json, Terminal& terminal) {
   DaemonClient daemon(address);
   const json::value health = daemon.get("/v1/health");
@@ -129,6 +146,7 @@ class ServeCommand final : public Command {
     if (action_ == "status") return print_status(address_of(settings), json_, terminal);
     if (action_ == "stop") return stop(address_of(settings), terminal);
     if (!action_.empty()) throw Error(ErrorCode::kUsage, "omg serve takes status or stop");
+    refuse_a_second(address_of(settings));
     if (!detach_) return serve(settings, nullptr, terminal);
     Detached detached(daemon_log_path());
     if (detached.is_parent()) {
