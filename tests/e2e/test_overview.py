@@ -103,6 +103,12 @@ class Welcome(unittest.TestCase):
             hanging.listen(8)
             self.assertIn("\nRunning\n  no daemon", omg_ok(env=self.env, timeout=30))
 
+    def test_models_of_a_store_that_cannot_be_written_are_listed(self):
+        omg_ok("import", any_model(), "--name", "mine", env=self.env)
+        (self.models / "lock").unlink()
+        (self.models / "lock").mkdir()  # nobody can open it, root neither
+        self.assertRegex(omg_ok(env=self.env), r"\nInstalled\n  mine .*never used\n")
+
     def test_what_is_broken_is_said(self):
         self.models.write_text("x", encoding="utf-8")
         text = omg_ok(env=self.env)

@@ -28,6 +28,7 @@ void read_store(const std::string& configured, WelcomeState& state) {
   if (!std::filesystem::exists(folder, failed) && !failed) return;  // not made by a greeting
   StoreOptions options;
   options.folder = folder;
+  options.may_be_read_only = true;
   const StoreListing listing = Store::open(options).list();
   std::vector<ListedModel> models = listing.models;
   std::stable_sort(models.begin(), models.end(), [](const ListedModel& a, const ListedModel& b) {
