@@ -2,24 +2,15 @@
 //
 // Bodies of clients against all routes: the first byte of the input chooses the route. What must
 // hold: a status that the API documents, and nothing but JSON in its answers.
-#include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <string>
 
 #include "base/json.h"
+#include "base/testing/fuzz_check.h"
 #include "daemon/ollama/testing_daemon.h"
 
 namespace omg {
 namespace {
-
-#define CHECK_THAT(condition)                                                    \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      std::abort();                                                              \
-    }                                                                            \
-  } while (false)
 
 struct Route {
   const char* method;

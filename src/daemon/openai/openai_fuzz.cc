@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "base/testing/fuzz_check.h"
 #include "daemon/openai/openai.h"
 #include "daemon/requests/testing/fake_services.h"
 #include "net/server/testing/ask.h"
@@ -20,14 +21,6 @@ namespace {
 using testing::Asked;
 using testing::FakeModelService;
 using testing::ScriptedAnswer;
-
-#define CHECK_THAT(condition)                                                    \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      std::abort();                                                              \
-    }                                                                            \
-  } while (false)
 
 constexpr std::array<const char*, 4> kPaths = {"/v1/chat/completions", "/v1/completions",
                                                "/v1/embeddings", "/v1/models/a"};

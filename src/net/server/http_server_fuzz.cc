@@ -7,25 +7,16 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <string>
 
+#include "base/testing/fuzz_check.h"
 #include "net/server/connection.h"
 
 namespace omg {
 namespace {
 
 namespace beast = boost::beast;
-
-#define CHECK_THAT(condition)                                                    \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      std::abort();                                                              \
-    }                                                                            \
-  } while (false)
 
 /// The other end of a transport over memory, and what is to be done next.
 struct Wire {
