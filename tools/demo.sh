@@ -39,8 +39,8 @@ show info
 show show "$model"
 if [ "$model" = guide ] && [ -z "$prompt" ]; then
   show run guide "How do I pull a model?"
-  show run guide "What does omg serve do?"
-  show run guide "What is a chat template?" --verbose
+  show run guide "What is a chat template?"
+  show run guide "Tell me a story about a dragon." --verbose
   if [ -t 0 ] && [ -t 1 ]; then
     title run guide
     exec "$omg" run guide

@@ -22,19 +22,18 @@ CANNOT = ("I cannot do that. I can explain OhMyGPU and its commands, tell capita
 NO_COUNTRY = "I do not know a country of that name."
 NO_COMMAND = "I know no such command. `omg --help` lists all commands."
 NO_OPTION = "I know no such option. `omg COMMAND --help` lists the options of a command."
-TOO_LARGE = ("Those numbers are too large for me: I add and subtract up to 50, and multiply up "
-             "to 12.")
-NO_REMAINDER = "I only divide where nothing remains, by 1 to 12."
+MAX_SUM, MAX_FACTOR = 20, 10
+TOO_LARGE = (f"Those numbers are too large for me: I add and subtract up to {MAX_SUM}, and "
+             f"multiply up to {MAX_FACTOR}.")
+NO_REMAINDER = f"I only divide where nothing remains, by 1 to {MAX_FACTOR}."
 NAME_UNKNOWN = "You have not told me your name."
-
-MAX_SUM, MAX_FACTOR = 50, 12
 
 # How often each category is drawn for training.
 WEIGHTS = {
-    "command": 20, "recipe": 14, "fact": 7, "term": 5, "meaning": 6, "example": 3, "options": 2,
-    "option": 7, "no_command": 3, "add": 9, "subtract": 10, "multiply": 4, "divide": 2,
-    "too_large": 1.5, "capital": 9, "country": 3, "no_country": 2, "chat": 10, "unknown": 16,
-    "cannot": 4, "story": 4, "name": 2.5,
+    "command": 17, "recipe": 13, "fact": 7, "term": 5, "meaning": 6, "example": 5, "options": 3,
+    "option": 7, "no_command": 3, "add": 12, "subtract": 12, "multiply": 5, "divide": 4,
+    "too_large": 2, "capital": 11, "country": 5, "no_country": 5, "chat": 12, "unknown": 15,
+    "cannot": 6, "story": 5, "name": 5, "repeat": 7,
 }
 
 _CONSONANTS = "b c d f g h j k l m n p r s t v w z bl br cl dr fl gr kr pl pr sh sk st tr".split()
@@ -84,15 +83,10 @@ def _fills():
     return filled
 
 
-def held_out_pair(operation, a, b):
-    """Every tenth sum and difference is kept for scoring."""
-    return phrasing.digest(f"{operation} {a} {b}") % 10 == 0
-
-
 class Writer:
     def __init__(self, commands, million_weights=Config().million_weights()):
         self.commands = commands
-        self.frames = {entry.key: Split.of(entry.lines)
+        self.frames = {entry.key: Phrasings(entry.lines, new_lines=False)
                        for entry in phrasing.read_table("frames.txt")}
         self.fills = _fills()
         self.command_topics = self._command_topics()
@@ -104,14 +98,18 @@ class Writer:
         self.terms = [([name.strip() for name in entry.key.split(";")], entry.answer)
                       for entry in phrasing.read_table("terms.txt")]
         self.capitals = [tuple(line.split("|")) for line in phrasing.read_lines("capitals.txt")]
-        self.capital_lines = {entry.key: Split.of(entry.lines)
+        self.capital_lines = {entry.key: Phrasings(entry.lines, new_lines=False)
                               for entry in phrasing.read_table("capital_phrasings.txt")}
         self.nowhere = Split.of(phrasing.read_lines("nowhere.txt"))
-        self.unknown_lines = {entry.key: Split.of(entry.lines)
+        self.unknown_lines = {entry.key: Phrasings(entry.lines, new_lines=False)
                               for entry in phrasing.read_table("unknown.txt")}
         animals = self.fills["animal"]
         self.heroes = Split(stories.heroes(animals.train), animals.test)
         self.option_rows = self._options()
+        self.words = self._words()
+        held_out = set(self.fills["first"].test)
+        self.other_names = [name for name in [*stories.NAMES, *self.fills["last"].train]
+                            if name not in held_out]
         for answer in self.fixed_answers():
             command_help.check_answer(answer, commands)
 
@@ -170,6 +168,15 @@ class Writer:
             meanings[name] = meanings.get(name, 0) + 1
         return [(option, having, meanings[name] == 1) for (name, option), having in rows.items()]
 
+    def _words(self):
+        """What may have to be said back: whatever occurs, but for what is held out."""
+        away = {word for split in self.fills.values() for text in split.test
+                for word in text.split()}
+        texts = [*self.fixed_answers(), *(name for pair in self.capitals for name in pair),
+                 *stories.NAMES, *(text for split in self.fills.values() for text in split.train)]
+        known = {word for text in texts for word in re.findall(r"\b[A-Za-z]{2,}\b", text)}
+        return Split(sorted(known - away), sorted(away))
+
     def fixed_answers(self):
         """All answers that name commands."""
         for command, topic in self.command_topics:
@@ -184,13 +191,13 @@ class Writer:
     # -- single exchanges -------------------------------------------------------------------------
 
     def _frame(self, rng, key, split, **fills):
-        return expand(rng.choice(self.frames[key].get(split)), rng, **fills)
+        return expand(self.frames[key].draw(rng, split), rng, **fills)
 
     def _ask(self, rng, topic, split):
         """A question of a topic; for TEST, either its words or its frame are held out."""
-        frames = self.frames["task"].train
+        frames = TRAIN
         if split == TEST and topic.has_tasks() and (rng.random() < 0.4 or not topic.has(TEST)):
-            frames = self.frames["task"].test
+            frames = TEST
             text = topic.phrasings.draw(rng, TRAIN)
             while _stands_alone(text):
                 text = topic.phrasings.draw(rng, TRAIN)
@@ -198,7 +205,7 @@ class Writer:
             text = topic.phrasings.draw(rng, split)
         if _stands_alone(text):
             return text
-        return expand(rng.choice(frames), rng, task=text)
+        return self._frame(rng, "task", frames, task=text)
 
     @staticmethod
     def _draw_topic(rng, topics, split):
@@ -271,33 +278,25 @@ class Writer:
         key = rng.choice(["meaning", "meaning", "example", "options"])
         return Exchange(self._frame(rng, key, split, command=word), NO_COMMAND, "no_command")
 
-    def _arithmetic(self, rng, split, operation, pick, result, sign):
-        """For scoring, the pair is held out, and every other time the phrasing is too."""
-        while True:
-            a, b = pick(rng)
-            if held_out_pair(operation, a, b) == (split == TEST):
-                break
-        lines = self.frames[operation]
-        chosen = lines.test if split == TEST and rng.random() < 0.5 else lines.train
-        question = expand(rng.choice(chosen), rng, a=str(a), b=str(b))
-        return Exchange(question, f"{a} {sign} {b} = {result(a, b)}.", operation)
+    def _sum(self, rng, split, category, a, b, said):
+        question = self._frame(rng, category, split, a=str(a), b=str(b))
+        return Exchange(question, f"{a} {said}.", category)
+
+    # Tables that are learned by heart: no pair is held out, phrasings are.
 
     def add(self, rng, split):
-        return self._arithmetic(
-            rng, split, "add", lambda r: (r.randint(0, MAX_SUM), r.randint(0, MAX_SUM)),
-            lambda a, b: a + b, "+")
+        a, b = rng.randint(0, MAX_SUM), rng.randint(0, MAX_SUM)
+        return self._sum(rng, split, "add", a, b, f"+ {b} = {a + b}")
 
     def subtract(self, rng, split):
-        def pick(r):
-            a, b = r.randint(0, MAX_SUM), r.randint(0, MAX_SUM)
-            return (b, a) if a < b and r.random() < 0.6 else (a, b)
-        return self._arithmetic(rng, split, "subtract", pick, lambda a, b: a - b, "-")
+        a, b = rng.randint(0, MAX_SUM), rng.randint(0, MAX_SUM)
+        if a < b and rng.random() < 0.6:
+            a, b = b, a
+        return self._sum(rng, split, "subtract", a, b, f"- {b} = {a - b}")
 
     def multiply(self, rng, split):
-        """A table that is learned by heart: no pair is held out, phrasings are."""
         a, b = rng.randint(0, MAX_FACTOR), rng.randint(0, MAX_FACTOR)
-        return Exchange(self._frame(rng, "multiply", split, a=str(a), b=str(b)),
-                        f"{a} * {b} = {a * b}.", "multiply")
+        return self._sum(rng, split, "multiply", a, b, f"* {b} = {a * b}")
 
     def divide(self, rng, split):
         b = rng.randint(1, MAX_FACTOR)
@@ -322,22 +321,27 @@ class Writer:
 
     def capital(self, rng, split):
         country, capital = rng.choice(self.capitals)
-        line = rng.choice(self.capital_lines["capital"].get(split))
+        line = self.capital_lines["capital"].draw(rng, split)
         question = expand(line, rng, country=country, othercity=rng.choice(self.capitals)[1])
         return Exchange(question, f"The capital of {country} is {capital}.", "capital", "capital")
 
     def country(self, rng, split):
         country, capital = rng.choice(self.capitals)
-        line = rng.choice(self.capital_lines["country"].get(split))
+        line = self.capital_lines["country"].draw(rng, split)
         return Exchange(expand(line, rng, city=capital), f"{capital} is the capital of {country}.",
                         "country", "capital")
 
     def no_country(self, rng, split):
-        line = rng.choice(self.capital_lines["nowhere"].get(split))
-        place = rng.choice(self.nowhere.get(split))
-        if rng.random() < 0.5:
+        """Asked as countries are, so that the name alone tells."""
+        drawn, place = rng.random(), rng.choice(self.nowhere.get(split))
+        if drawn < 0.35:
             place = pseudo_word(rng).capitalize() + rng.choice(["", "", "ia", "land", "stan"])
-        return Exchange(expand(line, rng, nowhere=place), NO_COUNTRY, "no_country")
+        elif drawn < 0.65:
+            kind = rng.choice(["city", "thing", "animal", "first", "last", "company", "work"])
+            place = rng.choice(self.fills[kind].get(split))
+        line = self.capital_lines["capital"].draw(rng, split)
+        question = expand(line, rng, country=place, othercity=rng.choice(self.capitals)[1])
+        return Exchange(question, NO_COUNTRY, "no_country")
 
     def chat(self, rng, split):
         topic = rng.choice([topic for topic in self.small_talk if topic.has(split)])
@@ -361,7 +365,7 @@ class Writer:
             name = pseudo_word(rng).capitalize() if drawn < 0.4 else rng.choice(last)
             return f"{rng.choice(first)} {name}"
 
-        line = rng.choice(self.unknown_lines[key].get(split))
+        line = self.unknown_lines[key].draw(rng, split)
         while "<pseudo>" in line:
             line = line.replace("<pseudo>", pseudo_word(rng), 1)
         return expand(line, rng, person=person, city2=word("city"),
@@ -388,12 +392,22 @@ class Writer:
     def _name(self, rng, split):
         if rng.random() < 0.4:
             return pseudo_word(rng).capitalize()
+        if split == TRAIN and rng.random() < 0.3:
+            return rng.choice(self.other_names)
         return rng.choice(self.fills["first"].get(split))
 
     def name(self, rng, split):
         name = self._name(rng, split)
         return Exchange(self._frame(rng, "myname", split, name=name),
                         f"Nice to meet you, {name}. What can I do for you?", "name", name)
+
+    def repeat(self, rng, split):
+        """Words to say back. Nothing else teaches as quickly to copy what was said before, which
+        names and the heroes of stories need."""
+        known = self.words.get(split)
+        words = " ".join(pseudo_word(rng) if rng.random() < 0.4 else rng.choice(known)
+                         for _ in range(rng.randint(1, 6)))
+        return Exchange(self._frame(rng, "repeat", split, words=words), words, "repeat")
 
     def exchange(self, rng, split, category=None):
         if category is None:
@@ -411,7 +425,7 @@ class Writer:
                             "follow_up", subject)
         if subject == "capital":
             country, capital = rng.choice(self.capitals)
-            line = rng.choice(self.capital_lines["follow"].get(split))
+            line = self.capital_lines["follow"].draw(rng, split)
             return Exchange(expand(line, rng, country=country),
                             f"The capital of {country} is {capital}.", "follow_up", "capital")
         if subject == "story":
@@ -429,7 +443,7 @@ class Writer:
     def system(self, rng, split):
         """(system message, exchange that it decides or None)."""
         if rng.random() < 0.4:
-            return rng.choice(self.frames["system"].get(split)), None
+            return self._frame(rng, "system", split), None
         name = self._name(rng, split)
         who = next(topic for topic in self.small_talk if topic.key == "who")
         answer = f"I am {name}, a small language model that comes with OhMyGPU."
@@ -442,7 +456,7 @@ class Writer:
         turns = rng.choice([1, 1, 1, 1, 1, 2, 2, 2, 3, 4]) if rng.random() < 0.93 else \
             rng.choice([5, 6, 6, 7, 8, 20])
         system, exchanges, name = "", [], None
-        if rng.random() < 0.08:
+        if rng.random() < 0.12:
             system, first = self.system(rng, TRAIN)
             if first:
                 exchanges.append(first)
@@ -450,9 +464,9 @@ class Writer:
         while len(exchanges) < turns:
             made = None
             drawn = rng.random()
-            if exchanges and drawn < 0.2:
-                made = self.follow_up(rng, TRAIN, exchanges[-1])
-            elif drawn < (0.35 if name else 0.205):
+            if drawn < 0.2:
+                made = exchanges and self.follow_up(rng, TRAIN, exchanges[-1])
+            elif drawn < (0.4 if name else 0.21):
                 made = self.recall(rng, TRAIN, name)
             made = made or self.exchange(rng, TRAIN)
             if system and made.answer == self.small_talk_answer("who"):
@@ -474,7 +488,8 @@ class Writer:
 _BEFORE = ["please, ", "hey, ", "so, ", "ok, ", "hi, ", "and ", "well, ", "hello, ", "um, "]
 _AFTER = [" please", ", please", " thanks", " in short", " here"]
 ARITHMETIC = {"add", "subtract", "multiply", "divide", "too_large"}
-EXACT = ARITHMETIC | {"name", "chat"}
+KEEPS_CASE = {"name", "system", "repeat"}  # what is answered is spelled as in the question
+EXACT = ARITHMETIC | KEEPS_CASE | {"chat"}
 
 
 def plain_noise(rng, text, keep_case=False):
@@ -507,7 +522,7 @@ def _typo(rng, text):
 
 def disturb(rng, exchange):
     """The question as somebody in a hurry types it."""
-    text = plain_noise(rng, exchange.question, keep_case=exchange.category in ("name", "system"))
+    text = plain_noise(rng, exchange.question, keep_case=exchange.category in KEEPS_CASE)
     if exchange.category not in EXACT:
         if rng.random() < 0.07:
             text = rng.choice(_BEFORE) + text[0].lower() + text[1:]

@@ -96,9 +96,12 @@ class TextTest(unittest.TestCase):
                      for part in (phrasing.TRAIN, phrasing.TEST, phrasing.NEW_LINE)]
             self.assertTrue(parts[0], topic.key)
             self.assertEqual(parts[0] & (parts[1] | parts[2]), set(), topic.key)
-        for frames in WRITER.frames.values():
-            self.assertEqual(set(frames.train) & set(frames.test), set())
-            self.assertTrue(frames.test)
+        for frames in (*WRITER.frames.values(), *WRITER.capital_lines.values(),
+                       *WRITER.unknown_lines.values()):
+            parts = [{phrasing.normal(text) for texts in frames.lines(part) for text in texts}
+                     for part in (phrasing.TRAIN, phrasing.TEST)]
+            self.assertTrue(parts[0] and parts[1])
+            self.assertEqual(parts[0] & parts[1], set())
 
     def test_expansions_are_all_and_tidy(self):
         self.assertEqual(sorted(phrasing.expansions("{a|b {c|d}|} <x>{| !}")),

@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import pathlib
 import re
+import sys
 
 TRAIN, TEST = "train", "test"
 NEW_LINE = "new line"  # a line of which nothing was trained: harder than TEST
@@ -64,9 +65,9 @@ class Phrasings:
     others, one expansion in seven is held out: TEST.
     """
 
-    def __init__(self, lines, trained=()):
-        """Lines of `trained` are trained whole."""
-        whole = Split.of(lines, 0.1, fewest=5)
+    def __init__(self, lines, trained=(), new_lines=True):
+        """Lines of `trained` are trained whole. Without `new_lines` something is of every line."""
+        whole = Split.of(lines, 0.1, fewest=5 if new_lines else sys.maxsize)
         self._parts = {TRAIN: [], TEST: [], NEW_LINE: [expansions(line) for line in whole.test]}
         for number, line in enumerate(whole.train):
             texts = expansions(line)

@@ -25,7 +25,7 @@ import threading
 import commands as command_help
 import dialogs
 import phrasing
-from dialogs import Writer
+from dialogs import MAX_FACTOR, MAX_SUM, Writer
 from shape import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,12 +36,14 @@ ABOUT = {
     "meaning": "what a command does",
     "example": "an example of a command", "options": "the options of a command",
     "option": "what an option does", "no_command": "commands and options that do not exist",
-    "add": "sums to 50 + 50, pairs held out", "subtract": "differences, pairs held out",
-    "multiply": "products to 12 * 12", "divide": "quotients, also such as leave a rest",
+    "add": f"sums to {MAX_SUM} + {MAX_SUM}", "subtract": "differences, also below nothing",
+    "multiply": f"products to {MAX_FACTOR} * {MAX_FACTOR}",
+    "divide": "quotients, also such as leave a rest",
     "too_large": "numbers out of range: says so", "capital": "capitals of 197 countries",
     "country": "the country of a capital", "no_country": "what is no country: says so",
     "chat": "greetings, thanks, who are you …", "unknown": "unknown things: says so",
     "cannot": "requests that it cannot do: says so", "story": "stories, about heroes held out",
+    "repeat": "says words back",
     "name": "takes note of a name", "recall": "… and knows it later, or says that it does not",
     "follow_up": "\"and of Spain?\", \"give me an example.\", \"another one\"",
     "system": "has the name that the system message gives",
@@ -84,7 +86,7 @@ def _question(writer, rng, category):
         messages += [("user", earlier.question), ("assistant", earlier.answer)]
     text = made.question
     if rng.random() < 0.5:
-        text = dialogs.plain_noise(rng, text, keep_case=category in ("name", "system"))
+        text = dialogs.plain_noise(rng, text, keep_case=category in dialogs.KEEPS_CASE)
     return Question(category, messages + [("user", text)], made.answer, made.check)
 
 
@@ -196,8 +198,8 @@ the script there generates, and on nothing else. Apache-2.0, like the program.
 
 The first minute with OhMyGPU, with no network and no download, and real text for the project's own
 tests. It knows the program's commands and options, facts of the program, the capitals of the world,
-sums and differences to 50, products to 12 times 12, and short stories; it greets, remembers a name
-within a conversation, and says so when it does not know something.
+sums and differences to {sum}, products to {factor} times {factor}, and short stories; it greets,
+remembers a name within a conversation, and says so when it does not know something.
 
 ## What it is not
 
@@ -215,8 +217,10 @@ that name a command or flag which is not there stop the script. It was trained w
 {commands}.
 
 Questions are disturbed as people type: no capitals, no question mark, "please", a typo. About one
-phrasing in seven of each entry, one word in seven of what fills unknown questions, and one pair in
-ten of sums and differences were never trained; these are what the scores below are of.
+phrasing in seven of each entry and one word in seven of what fills unknown questions were never
+trained; these are what the scores below are of. They combine words anew that other phrasings have;
+what happens with other words, the last two rows tell. Sums and capitals are learned by heart: there
+the phrasing is new, and the numbers and countries are not.
 
 ## Training
 
@@ -241,7 +245,7 @@ def write_card(binary, model, writer, seed, minutes, steps, path):
     results = score(binary, model, writer, seed)
     path.write_text(CARD.format(
         weights=config.million_weights() + " million", size=f"{model.stat().st_size:,}",
-        type="Q8_0",
+        type="Q8_0", sum=MAX_SUM, factor=MAX_FACTOR,
         context=config.context, seed=seed, steps=steps, minutes=f"{minutes:.0f}",
         commands=", ".join(f"`{command.name}`" for command in writer.commands),
         shape=f"{config.layers} of width {config.width}, {config.heads} heads that share "

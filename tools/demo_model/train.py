@@ -9,6 +9,7 @@ goes on from its last checkpoint, which is at most two minutes old.
 """
 
 import argparse
+import ctypes
 import os
 import pathlib
 import signal
@@ -38,7 +39,7 @@ def arguments():
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "models/guide",
                         help="where guide.gguf and its card go")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=3400)
     parser.add_argument("--batch", type=int, default=4096, help="tokens of a step, with padding")
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
@@ -158,8 +159,19 @@ class Training:
         self.save()
 
 
+def keep_freed_memory():
+    """Pages that are given back and taken again with every tensor cost a quarter of the time in a
+    virtual machine (2,000 tokens a second and core instead of 2,600). Numbers are glibc's."""
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2 ** 31 - 1)
+    mallopt(top_pad, 200_000_000)
+
+
 def main():
     options = arguments()
+    keep_freed_memory()
     torch.set_num_threads(min(2, len(os.sched_getaffinity(0))))
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
