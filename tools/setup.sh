@@ -13,7 +13,7 @@ packages=(
   libcli11-dev libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev libedit-dev
   libssl-dev libsqlite3-dev
   libgtest-dev libbenchmark-dev
-  curl docker-registry openssl
+  curl docker-registry openssl python3-pyte
   g++-aarch64-linux-gnu qemu-user
 )
 
