@@ -4,6 +4,7 @@
 // promise that a sequence's logits do not depend on batch, chunking or threads, to the bit.
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -60,6 +61,22 @@ std::vector<float> run(Engine& engine, std::span<const int32_t> tokens, size_t c
   }
   engine.free_sequence(sequence);
   return result;
+}
+
+// Embeddings that are the head too are read for both. The built-in model's are.
+TEST(EngineLoadTest, ProgressEndsAtTheWholeWithTiedEmbeddings) {
+  const auto file = open_model_file("/proc/self/exe/guide.gguf");
+  ASSERT_EQ(file.find_tensor("output.weight"), nullptr);
+  std::vector<float> shares;
+  EngineOptions options;
+  options.threads = 1;
+  options.on_progress = [&](float share) { shares.push_back(share); };
+  Engine::load(file, options);
+  ASSERT_FALSE(shares.empty());
+  EXPECT_TRUE(std::is_sorted(shares.begin(), shares.end()));
+  EXPECT_GT(shares.front(), 0);
+  EXPECT_GT(shares.back(), 0.95F);
+  EXPECT_LE(shares.back(), 1);
 }
 
 class EngineReferenceTest : public testing::TestWithParam<Isa> {};

@@ -39,8 +39,8 @@ struct Decoder::Loader {
   const TensorView* find(const std::string& name) {
     const auto* tensor = file.find_tensor(name);
     if (!tensor) return nullptr;
-    used.insert(name);
-    loaded_bytes += tensor->bytes.size();
+    // Tied embeddings are found twice, and loaded once.
+    if (used.insert(name).second) loaded_bytes += tensor->bytes.size();
     return tensor;
   }
   const TensorView& get(const std::string& name) {
