@@ -191,19 +191,26 @@ TEST(Batcher, FindsWhatAnotherUserLeft) {
 TEST(Batcher, SamplesOfOneStepAreTakenAtTheSameTime) {
   RuleEngine engine({});
   Batcher batcher(engine, {});
-  // Once both are there each waits for the other: one after another they would wait for ever.
+  // One that is cancelled as soon as it is looked at, and looked at until both others are there:
+  // they begin in one step, whichever thread is the quicker.
+  std::promise<void> is_looked_at;
+  std::promise<void> both_are_there;
+  User gate(text(4), 1);
+  BatchRequest gate_request = gate.request();
+  gate_request.is_cancelled = [&] {
+    is_looked_at.set_value();
+    both_are_there.get_future().wait();
+    return true;
+  };
+  batcher.submit(std::move(gate_request));
+  is_looked_at.get_future().wait();
+  // Each waits for the other: one after another they would wait for ever.
   std::barrier meeting(2);
   std::vector<std::unique_ptr<User>> users;
   std::array<size_t, 2> sampled = {};
-  std::promise<void> both_are_there;
-  const std::shared_future<void> go = both_are_there.get_future().share();
   for (size_t i = 0; i < 2; ++i) {
     users.push_back(std::make_unique<User>(text(40, static_cast<uint32_t>(i)), 20));
     BatchRequest request = users.back()->request();
-    request.is_cancelled = [go] {
-      go.wait();
-      return false;
-    };
     request.sample = [&meeting, &sampled, i](std::span<float> logits) {
       EXPECT_EQ(logits.size(), size_t{kVocab});
       ++sampled[i];
@@ -212,6 +219,7 @@ TEST(Batcher, SamplesOfOneStepAreTakenAtTheSameTime) {
     batcher.submit(std::move(request));
   }
   both_are_there.set_value();
+  EXPECT_EQ(gate.wait().reason, BatchEndReason::kCancelled);
   for (const auto& user : users) {
     EXPECT_EQ(user->wait().reason, BatchEndReason::kChosen);
     EXPECT_EQ(user->answer, user->alone(600));
