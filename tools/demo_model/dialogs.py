@@ -195,9 +195,9 @@ class Writer:
 
     def _ask(self, rng, topic, split):
         """A question of a topic; for TEST, either its words or its frame are held out."""
-        frames = TRAIN
+        frame_split = TRAIN
         if split == TEST and topic.has_tasks() and (rng.random() < 0.4 or not topic.has(TEST)):
-            frames = TEST
+            frame_split = TEST
             text = topic.phrasings.draw(rng, TRAIN)
             while _stands_alone(text):
                 text = topic.phrasings.draw(rng, TRAIN)
@@ -205,7 +205,7 @@ class Writer:
             text = topic.phrasings.draw(rng, split)
         if _stands_alone(text):
             return text
-        return self._frame(rng, "task", frames, task=text)
+        return self._frame(rng, "task", frame_split, task=text)
 
     @staticmethod
     def _draw_topic(rng, topics, split):

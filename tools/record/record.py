@@ -13,6 +13,7 @@ import argparse
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -41,13 +42,14 @@ def environment(home, binary, port):
 
 
 def record(binary, port):
-    """The terminal after the session."""
+    """The terminal after the session, without the prompt that came last. No daemon stays behind."""
     from terminal import Terminal
 
     with tempfile.TemporaryDirectory(prefix="omg-r-") as folder:
         home = pathlib.Path(folder)
         (home / ".run").mkdir(mode=0o700)
-        terminal = Terminal(COLUMNS, ROWS, environment(home, binary, port), home)
+        variables = environment(home, binary, port)
+        terminal = Terminal(COLUMNS, ROWS, variables, home)
         try:
             for prompt, text in session(port):
                 terminal.wait_for(prompt)
@@ -55,13 +57,10 @@ def record(binary, port):
             terminal.wait_for("$ ")
         finally:
             terminal.close()
+            # The session ends the daemon itself, where it came so far.
+            subprocess.run([binary, "serve", "stop"], env=variables, capture_output=True)
+        terminal.erase_line()
         return terminal
-
-
-def drop_last_prompt(terminal):
-    cursor = terminal.screen.cursor
-    terminal.screen.erase_in_line(2)
-    terminal.seen_s.pop(cursor.y, None)
 
 
 def main():
@@ -74,7 +73,6 @@ def main():
     import svg
 
     terminal = record(options.binary.resolve(), options.port)
-    drop_last_prompt(terminal)
     options.out.write_text(svg.draw(terminal.screen, terminal.seen_s, TITLE), encoding="utf-8")
     print("\n".join(line.rstrip() for line in terminal.screen.display).rstrip())
     print(f"wrote {options.out}")

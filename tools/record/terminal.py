@@ -64,6 +64,11 @@ class Terminal:
             while self._read(KEY_S):
                 pass
 
+    def erase_line(self):
+        """The one with the cursor."""
+        self.screen.erase_in_line(2)
+        self.seen_s.pop(self.screen.cursor.y, None)
+
     def close(self):
         os.close(self._fd)  # hangs up
         try:
