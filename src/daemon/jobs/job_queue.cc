@@ -29,6 +29,8 @@ struct Job {
   JobTask task;
   uint64_t serial = 0;  // later ones have larger ones
   uint64_t ended = 0;   // in the same count; 0: it has not
+  size_t holds = 0;
+  bool outlives_holds = false;  // somebody started it without one
   CancellationToken cancellation;
   RateMeter rate;
   bool has_news = false;  // progress that nobody was told
@@ -91,28 +93,21 @@ class JobQueue::Body : public std::enable_shared_from_this<JobQueue::Body> {
     teller_.join();
   }
 
-  JobInfo start(JobTask task) {
+  JobInfo start(JobTask task, std::unique_ptr<Hold>* hold) {
     const std::lock_guard guard(mutex_);
-    if (is_stopping_) {
-      throw Error(ErrorCode::kUnavailable, "no new job: the daemon is ending; try again later");
+    const std::shared_ptr<Job> job = same_or_new(std::move(task));
+    if (hold == nullptr) {
+      job->outlives_holds = true;
+    } else {
+      *hold = std::make_unique<HeldJob>(shared_from_this(), job);
+      ++job->holds;
     }
-    if (const Job* same = find_same(task.key)) return same->info;
-    if (waiting_.size() >= options_.most_waiting) {
-      throw Error(ErrorCode::kUnavailable, "no new job: " + std::to_string(waiting_.size()) +
-                                               " wait already; try again later");
-    }
-    const auto job = std::make_shared<Job>();
-    job->info.id = new_id();
-    job->info.kind = task.kind;
-    job->info.subject = task.subject;
-    job->info.created_at = options_.now();
-    job->serial = next_serial_++;
-    job->task = std::move(task);
-    jobs_[job->info.id] = job;
-    waiting_.push_back(job);
-    changed(*job, true);
-    has_work_.notify_one();
     return job->info;
+  }
+
+  void give_up(const std::shared_ptr<Job>& job) {
+    const std::lock_guard guard(mutex_);
+    if (--job->holds == 0 && !job->outlives_holds) cancel(job);
   }
 
   std::vector<JobInfo> all() const {
@@ -129,9 +124,7 @@ class JobQueue::Body : public std::enable_shared_from_this<JobQueue::Body> {
 
   void cancel(const std::string& id) {
     const std::lock_guard guard(mutex_);
-    const std::shared_ptr<Job> job = require(id);
-    job->cancellation.cancel();
-    if (std::erase(waiting_, job) > 0) end(*job, JobState::kCancelled, std::nullopt);
+    cancel(require(id));
   }
 
   std::shared_ptr<Watcher> watch(const std::string& id, OnUpdate on_update) {
@@ -166,6 +159,17 @@ class JobQueue::Body : public std::enable_shared_from_this<JobQueue::Body> {
   }
 
  private:
+  class HeldJob final : public Hold {
+   public:
+    HeldJob(std::shared_ptr<Body> body, std::shared_ptr<Job> job)
+        : body_(std::move(body)), job_(std::move(job)) {}
+    ~HeldJob() override { body_->give_up(job_); }
+
+   private:
+    std::shared_ptr<Body> body_;
+    std::shared_ptr<Job> job_;
+  };
+
   // All below but work(), tell() and what they say is called with the mutex held.
 
   void remember() {
@@ -187,14 +191,42 @@ class JobQueue::Body : public std::enable_shared_from_this<JobQueue::Body> {
     forget_oldest();
   }
 
-  const Job* find_same(const std::string& key) const {
+  std::shared_ptr<Job> same_or_new(JobTask task) {
+    if (is_stopping_) {
+      throw Error(ErrorCode::kUnavailable, "no new job: the daemon is ending; try again later");
+    }
+    if (const auto same = find_same(task.key)) return same;
+    if (waiting_.size() >= options_.most_waiting) {
+      throw Error(ErrorCode::kUnavailable, "no new job: " + std::to_string(waiting_.size()) +
+                                               " wait already; try again later");
+    }
+    const auto job = std::make_shared<Job>();
+    job->info.id = new_id();
+    job->info.kind = task.kind;
+    job->info.subject = task.subject;
+    job->info.created_at = options_.now();
+    job->serial = next_serial_++;
+    job->task = std::move(task);
+    jobs_[job->info.id] = job;
+    waiting_.push_back(job);
+    changed(*job, true);
+    has_work_.notify_one();
+    return job;
+  }
+
+  std::shared_ptr<Job> find_same(const std::string& key) const {
     if (key.empty()) return nullptr;
     for (const auto& [id, job] : jobs_) {
       // One that is about to end because it was cancelled is none to join.
       const bool lives = !has_ended(job->info.state) && !job->cancellation.is_cancelled();
-      if (lives && job->task.key == key) return job.get();
+      if (lives && job->task.key == key) return job;
     }
     return nullptr;
+  }
+
+  void cancel(const std::shared_ptr<Job>& job) {
+    job->cancellation.cancel();
+    if (std::erase(waiting_, job) > 0) end(*job, JobState::kCancelled, std::nullopt);
   }
 
   std::shared_ptr<Job> require(const std::string& id) const {
@@ -449,14 +481,14 @@ JobQueue::~JobQueue() {
   body_->stop();
 }
 
-JobInfo JobQueue::start_pull(const PullCall& call) {
-  return body_->start(makers_.pull(call));
+JobInfo JobQueue::start_pull(const PullCall& call, std::unique_ptr<Hold>* hold) {
+  return body_->start(makers_.pull(call), hold);
 }
-JobInfo JobQueue::start_push(const std::string& model, bool insecure) {
-  return body_->start(makers_.push(model, insecure));
+JobInfo JobQueue::start_push(const std::string& model, bool insecure, std::unique_ptr<Hold>* hold) {
+  return body_->start(makers_.push(model, insecure), hold);
 }
-JobInfo JobQueue::start_create(const CreateCall& call) {
-  return body_->start(makers_.create(call));
+JobInfo JobQueue::start_create(const CreateCall& call, std::unique_ptr<Hold>* hold) {
+  return body_->start(makers_.create(call), hold);
 }
 std::vector<JobInfo> JobQueue::jobs() const {
   return body_->all();

@@ -4,8 +4,9 @@
 // does is handed in as a function; here is all that is the same for any: states, progress, whoever
 // watches, cancellation, and what is remembered over restarts of the daemon.
 //
-// A job belongs to nobody: it goes on when the last one who watched it has left (Ollama cancels a
-// pull then), and who starts the same pull again gets the same job.
+// A job belongs to nobody: it goes on when the last one who watched it has left, and who starts the
+// same pull again gets the same job. Only where all who started it hold it (Ollama's clients, whose
+// leaving cancels a pull there) it ends with the last of them.
 #pragma once
 
 #include <chrono>
@@ -70,9 +71,10 @@ class JobQueue final : public JobService {
   /// failed as interrupted, as after a crash.
   ~JobQueue() override;
 
-  JobInfo start_pull(const PullCall& call) override;
-  JobInfo start_push(const std::string& model, bool insecure) override;
-  JobInfo start_create(const CreateCall& call) override;
+  JobInfo start_pull(const PullCall& call, std::unique_ptr<Hold>* hold = nullptr) override;
+  JobInfo start_push(const std::string& model, bool insecure,
+                     std::unique_ptr<Hold>* hold = nullptr) override;
+  JobInfo start_create(const CreateCall& call, std::unique_ptr<Hold>* hold = nullptr) override;
   std::vector<JobInfo> jobs() const override;
   JobInfo job(const std::string& id) const override;
   void cancel(const std::string& id) override;

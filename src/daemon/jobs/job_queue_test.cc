@@ -107,10 +107,11 @@ class JobQueueTest : public testing::StoreFixture {
     };
     return std::make_unique<JobQueue>(store_, std::move(makers), std::move(options));
   }
-  static JobInfo pull(JobQueue& queue, const std::string& model) {
+  static JobInfo pull(JobQueue& queue, const std::string& model,
+                      std::unique_ptr<JobService::Hold>* hold = nullptr) {
     PullCall call;
     call.model = model;
-    return queue.start_pull(call);
+    return queue.start_pull(call, hold);
   }
   static JobInfo wait_for_end(JobQueue& queue, const std::string& id) {
     Told told;
@@ -243,6 +244,65 @@ TEST_F(JobQueueTest, TheSamePullIsOneJob) {
   wait_for_end(*queue, again);
   EXPECT_NE(pull(*queue, "m").id, again);  // it had ended
   EXPECT_EQ(code_of([&] { pull(*queue, ""); }), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(JobQueueTest, EndsWithTheLastWhoHoldsIt) {
+  using Hold = std::unique_ptr<JobService::Hold>;
+  Gate gate;
+  JobQueueOptions options;
+  options.most_at_once = 1;
+  const auto queue = make([&](const PullCall&, JobReport& report) { gate.pass(report); }, options);
+  Hold first, second, waiting;
+  const std::string id = pull(*queue, "m", &first).id;
+  EXPECT_EQ(pull(*queue, "m", &second).id, id);
+  const std::string other = pull(*queue, "other", &waiting).id;
+  ASSERT_TRUE(wait_until([&] { return queue->job(id).state == JobState::kRunning; }));
+  waiting.reset();
+  EXPECT_EQ(queue->job(other).state, JobState::kCancelled);
+  first.reset();
+  EXPECT_EQ(pull(*queue, "m", &first).id, id) << "the second still holds it";
+  second.reset();
+  first.reset();
+  EXPECT_EQ(wait_for_end(*queue, id).state, JobState::kCancelled);
+
+  // Somebody who does not hold it wants it to its end, whether he came before or after.
+  for (const bool came_before : {true, false}) {
+    if (came_before) pull(*queue, "wanted");
+    const std::string wanted = pull(*queue, "wanted", &first).id;
+    if (!came_before) EXPECT_EQ(pull(*queue, "wanted").id, wanted);
+    first.reset();
+    EXPECT_EQ(pull(*queue, "wanted").id, wanted);
+    queue->cancel(wanted);
+    wait_for_end(*queue, wanted);
+  }
+  // What has ended cannot end again; a hold may be given up after the queue is gone.
+  gate.open();
+  const std::string done = pull(*queue, "done", &first).id;
+  EXPECT_EQ(wait_for_end(*queue, done).state, JobState::kDone);
+  first.reset();
+  EXPECT_EQ(queue->job(done).state, JobState::kDone);
+  pull(*queue, "late", &first);
+}
+
+TEST_F(JobQueueTest, WhoJoinsWhileAnotherLeavesIsNotLeftWithAnEndedJob) {
+  const auto queue = make([&](const PullCall&, JobReport& report) {
+    while (!report.cancellation().is_cancelled()) std::this_thread::yield();
+    report.cancellation().throw_if_cancelled();
+  });
+  std::atomic<int> cancelled = 0;
+  const auto come_and_go = [&] {
+    for (int i = 0; i < 200; ++i) {
+      std::unique_ptr<JobService::Hold> hold;
+      const std::string id = pull(*queue, "m", &hold).id;
+      for (int look = 0; look < 3; ++look) {
+        cancelled += queue->job(id).state == JobState::kCancelled ? 1 : 0;
+      }
+    }
+  };
+  std::thread one(come_and_go), two(come_and_go);
+  one.join();
+  two.join();
+  EXPECT_EQ(cancelled, 0) << "of jobs that somebody held";
 }
 
 TEST_F(JobQueueTest, CancelsAtAnyTime) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "daemon/ollama/go_text.h"
 
@@ -34,9 +35,16 @@ bool JobStream::is_over() const {
   return over_;
 }
 
+void JobStream::keep(std::unique_ptr<JobService::Hold> hold) {
+  const std::lock_guard lock(mutex_);
+  hold_ = std::move(hold);
+}
+
 void JobStream::abandon() {
+  std::unique_ptr<JobService::Hold> given_up;  // goes after the mutex
   const std::lock_guard lock(mutex_);
   over_ = true;
+  given_up = std::move(hold_);
 }
 
 void JobStream::send(std::string object) {
@@ -140,27 +148,15 @@ void JobStream::update(const JobInfo& job) {
   fail(kind_ == "pull" && is_missing ? "pull model manifest: file does not exist" : why);
 }
 
-std::set<std::string> JobStreams::running() const {
-  std::set<std::string> ids;
-  for (const JobInfo& job : jobs_.jobs()) {
-    if (!has_ended(job)) ids.insert(job.id);
-  }
-  return ids;
-}
-
-void JobStreams::follow(const std::string& job, bool is_own,
-                        const std::shared_ptr<OutgoingStream>& out,
+void JobStreams::follow(const std::string& job, const std::shared_ptr<OutgoingStream>& out,
                         const std::shared_ptr<JobStream>& stream) {
   drop_ended();
   {
     const std::lock_guard lock(mutex_);
-    if (is_own) own_.insert(job);
-    watches_.push_back({job, stream, nullptr});
+    watches_.push_back({stream, nullptr});
   }
-  out->on_gone([weak = weak_from_this(), job, weak_stream = std::weak_ptr(stream)] {
-    const auto self = weak.lock();
-    const auto gone = weak_stream.lock();
-    if (self && gone) self->client_left(job, *gone);
+  out->on_gone([weak = std::weak_ptr(stream)] {
+    if (const auto gone = weak.lock()) gone->abandon();
   });
   std::unique_ptr<JobService::Subscription> subscription;
   try {
@@ -184,27 +180,6 @@ void JobStreams::drop_ended() {
       [](const Watch& watch) { return !watch.stream->is_over() || !watch.is_complete; });
   std::move(first, watches_.end(), std::back_inserter(ended));
   watches_.erase(first, watches_.end());
-  for (const Watch& gone : ended) {
-    const bool is_followed = std::any_of(watches_.begin(), watches_.end(),
-                                         [&](const Watch& other) { return other.job == gone.job; });
-    if (!is_followed) own_.erase(gone.job);
-  }
-}
-
-void JobStreams::client_left(const std::string& job, JobStream& stream) {
-  {
-    const std::lock_guard lock(mutex_);
-    stream.abandon();
-    const bool is_followed = std::any_of(watches_.begin(), watches_.end(), [&](const Watch& other) {
-      return other.job == job && !other.stream->is_over();
-    });
-    if (is_followed || own_.count(job) == 0) return;
-  }
-  try {
-    jobs_.cancel(job);
-  } catch (const Error&) {
-    // It has ended and is forgotten.
-  }
 }
 
 }  // namespace omg::ollama

@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +24,8 @@ class JobStream {
             std::vector<std::string> warnings = {});
 
   void update(const JobInfo& job);
+  /// For as long as the client listens.
+  void keep(std::unique_ptr<JobService::Hold> hold);
   /// A status line of its own.
   void say(std::string_view status);
   /// The end, an error.
@@ -47,36 +48,31 @@ class JobStream {
 
   mutable std::mutex mutex_;  // guards all below
   bool over_ = false;
+  std::unique_ptr<JobService::Hold> hold_;
   std::string last_status_;               // is not said twice
   std::map<std::string, uint64_t> told_;  // of each file, by name and digest
 };
 
-/// Clients that follow jobs, with their subscriptions. A job that was started for clients here is
-/// cancelled when the last of them has left, as Ollama does it. Thread-safe.
-class JobStreams : public std::enable_shared_from_this<JobStreams> {
+/// Clients that follow jobs, with their subscriptions. Thread-safe.
+class JobStreams {
  public:
   explicit JobStreams(JobService& jobs) : jobs_(jobs) {}
 
-  /// Ids of the jobs that have not ended.
-  std::set<std::string> running() const;
-  /// Has `stream` follow a job until its end. `is_own`: it was started for this client.
-  void follow(const std::string& job, bool is_own, const std::shared_ptr<OutgoingStream>& out,
+  /// Has `stream` follow a job until its end, or until nobody reads `out` any more.
+  void follow(const std::string& job, const std::shared_ptr<OutgoingStream>& out,
               const std::shared_ptr<JobStream>& stream);
 
  private:
   struct Watch {
-    std::string job;
     std::shared_ptr<JobStream> stream;
     std::unique_ptr<JobService::Subscription> subscription;
     bool is_complete = false;  // follow() is done with it
   };
   void drop_ended();
-  void client_left(const std::string& job, JobStream& stream);
 
   JobService& jobs_;
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;  // guards watches_
   std::vector<Watch> watches_;
-  std::set<std::string> own_;  // jobs that nobody else had asked for
 };
 
 }  // namespace omg::ollama

@@ -3,6 +3,8 @@
 // /api/pull, /api/push and /api/create: requests become jobs, which others may follow too.
 #include <algorithm>
 #include <fmt/format.h>
+#include <memory>
+#include <utility>
 
 #include "daemon/ollama/go_fields.h"
 #include "daemon/ollama/go_text.h"
@@ -30,16 +32,18 @@ struct Wanted {
   std::vector<std::string> warnings = {};
 };
 
-/// Starts the job with the responder still in hand, so that what is wrong has its status.
+/// Starts the job with the responder still in hand, so that what is wrong has its status. As in
+/// Ollama it is cancelled when the last client that waits for it has left.
 template <typename Start>
 void run_job(const JobRoutes& routes, Wanted wanted, HttpResponder& responder, Start start) {
-  const std::set<std::string> running = routes.streams->running();
-  const std::string job = start().id;
+  std::unique_ptr<JobService::Hold> hold;
+  const std::string job = start(&hold).id;
   const auto out = OutgoingStream::create(std::move(responder));
   const auto stream =
       std::make_shared<JobStream>(out, wanted.streams, wanted.kind, std::move(wanted.warnings));
+  stream->keep(std::move(hold));
   if (*wanted.first != 0) stream->say(wanted.first);
-  routes.streams->follow(job, running.count(job) == 0, out, stream);
+  routes.streams->follow(job, out, stream);
 }
 
 /// What never becomes a job fails as one, as Ollama has it.
@@ -62,7 +66,7 @@ void pull(const JobRoutes& routes, const HttpServerRequest& request, HttpRespond
   const bool streams = wants_stream(fields);
   try {
     run_job(routes, {"pull", "pulling manifest", streams}, responder,
-            [&] { return routes.parts->jobs.start_pull(call); });
+            [&](auto* hold) { return routes.parts->jobs.start_pull(call, hold); });
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound || !responder) throw;
     fail_like_job(responder, streams, {"pulling manifest"},
@@ -89,7 +93,7 @@ void push(const JobRoutes& routes, const HttpServerRequest& request, HttpRespond
                          fmt::format("open {}: no such file or directory", full_name(name)));
   }
   run_job(routes, {"push", "retrieving manifest", streams}, responder,
-          [&] { return routes.parts->jobs.start_push(found, insecure); });
+          [&](auto* hold) { return routes.parts->jobs.start_push(found, insecure, hold); });
 }
 
 std::map<std::string, std::string> digests_of(const GoFields& fields, std::string_view name) {
@@ -183,7 +187,7 @@ void create(const JobRoutes& routes, const HttpServerRequest& request, HttpRespo
   if (!call.from.empty() && !may_be_name(call.from)) throw HttpRefusal(400, "invalid model name");
   call.settings = settings_of(fields);
   run_job(routes, {"create", "", wants_stream(fields), unused_fields(fields)}, responder,
-          [&] { return routes.parts->jobs.start_create(call); });
+          [&](auto* hold) { return routes.parts->jobs.start_create(call, hold); });
 }
 
 }  // namespace

@@ -59,10 +59,20 @@ class JobService {
  public:
   virtual ~JobService() = default;
 
-  /// A pull of what is being pulled already is that job.
-  virtual JobInfo start_pull(const PullCall& call) = 0;
-  virtual JobInfo start_push(const std::string& model, bool insecure) = 0;
-  virtual JobInfo start_create(const CreateCall& call) = 0;
+  /// Who holds a job wants it for as long as he does. May outlive the service.
+  class Hold {
+   public:
+    virtual ~Hold() = default;
+  };
+
+  /// A pull of what is being pulled already is that job. It goes on whoever leaves, unless each who
+  /// has started it took a `hold` (where it points, nothing is held yet): then it is cancelled when
+  /// the last of these is given up. To join and to give up are one step each: nobody joins a job
+  /// that then ends for another.
+  virtual JobInfo start_pull(const PullCall& call, std::unique_ptr<Hold>* hold = nullptr) = 0;
+  virtual JobInfo start_push(const std::string& model, bool insecure,
+                             std::unique_ptr<Hold>* hold = nullptr) = 0;
+  virtual JobInfo start_create(const CreateCall& call, std::unique_ptr<Hold>* hold = nullptr) = 0;
 
   virtual std::vector<JobInfo> jobs() const = 0;  // newest first; those that ended for a while
   /// Error(kNotFound).

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -381,19 +382,21 @@ class FakeJobService final : public JobService {
   std::vector<std::pair<std::string, bool>> pushes;  // model, insecure
   std::vector<CreateCall> creates;
   std::vector<std::string> cancelled;
-  std::vector<JobInfo> job_list;  // newest first
+  std::multiset<std::string> held;  // ids, one for each hold
+  std::vector<JobInfo> job_list;    // newest first
 
-  JobInfo start_pull(const PullCall& call) override {
+  JobInfo start_pull(const PullCall& call, std::unique_ptr<Hold>* hold = nullptr) override {
     pulls.push_back(call);
-    return start("pull", call.model);
+    return start("pull", call.model, hold);
   }
-  JobInfo start_push(const std::string& model, bool insecure) override {
+  JobInfo start_push(const std::string& model, bool insecure,
+                     std::unique_ptr<Hold>* hold = nullptr) override {
     pushes.emplace_back(model, insecure);
-    return start("push", model);
+    return start("push", model, hold);
   }
-  JobInfo start_create(const CreateCall& call) override {
+  JobInfo start_create(const CreateCall& call, std::unique_ptr<Hold>* hold = nullptr) override {
     creates.push_back(call);
-    return start("create", call.name);
+    return start("create", call.name, hold);
   }
   std::vector<JobInfo> jobs() const override { return job_list; }
   JobInfo job(const std::string& id) const override {
@@ -436,7 +439,21 @@ class FakeJobService final : public JobService {
     std::shared_ptr<OnUpdate> on_update;
   };
 
-  JobInfo start(const std::string& kind, const std::string& subject) {
+  struct HeldJob final : Hold {
+    HeldJob(FakeJobService& service, std::string id) : jobs(service), job(std::move(id)) {
+      jobs.held.insert(job);
+    }
+    ~HeldJob() override { jobs.held.erase(jobs.held.find(job)); }
+    FakeJobService& jobs;
+    const std::string job;
+  };
+
+  JobInfo start(const std::string& kind, const std::string& subject, std::unique_ptr<Hold>* hold) {
+    const JobInfo info = same_or_new(kind, subject);
+    if (hold) *hold = std::make_unique<HeldJob>(*this, info.id);
+    return info;
+  }
+  JobInfo same_or_new(const std::string& kind, const std::string& subject) {
     if (start_error) throw *start_error;
     for (const JobInfo& info : job_list) {
       const bool ended = info.state != JobState::kQueued && info.state != JobState::kRunning;
