@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cmath>
 #include <compare>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -52,30 +53,41 @@ inline float fast_exp(float x) {
   return std::bit_cast<float>(bits & (x_bits > kLeast ? 0u : ~0u));
 }
 
+/// A vector register of SSE or NEON. GCC 12 keeps lanes that are spelled out as an array in scalar
+/// registers, and takes wider vectors apart.
+using Lanes = float __attribute__((vector_size(16)));
+constexpr size_t kLanesInVector = sizeof(Lanes) / sizeof(float);
+constexpr size_t kVectors = 4;  // hide how long an addition takes
+
 /// Largest of a block, or NaN if a value in it is not finite. Each lane compares in an order of its
-/// own, so that compilers need not regroup anything to use vectors: a max and, for what is not
-/// finite, a product with 0, which is then NaN.
+/// own, so that compilers need not regroup anything: a max and, for what is not finite, a product
+/// with 0, which is then NaN.
 float block_max(std::span<const float> values) {
-  constexpr size_t kMaxLanes = 8;  // twice two vector registers of SSE
-  std::array<float, kMaxLanes> best;
-  std::array<float, kMaxLanes> zero{};
-  best.fill(-std::numeric_limits<float>::infinity());
+  std::array<Lanes, kVectors> best;
+  std::array<Lanes, kVectors> zero{};
+  best.fill(Lanes{} - std::numeric_limits<float>::infinity());
   size_t i = 0;
-  for (; i + kMaxLanes <= values.size(); i += kMaxLanes) {
-    for (size_t lane = 0; lane < kMaxLanes; ++lane) {
-      const float value = values[i + lane];
-      best[lane] = value > best[lane] ? value : best[lane];
-      zero[lane] += value * 0.0f;
+  for (; i + kVectors * kLanesInVector <= values.size(); i += kVectors * kLanesInVector) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      Lanes value;
+      std::memcpy(&value, values.data() + i + v * kLanesInVector, sizeof value);
+      best[v] = value > best[v] ? value : best[v];
+      zero[v] += value * 0.0f;
     }
   }
-  for (size_t lane = 0; i < values.size(); ++i, ++lane) {
-    best[lane] = values[i] > best[lane] ? values[i] : best[lane];
-    zero[lane] += values[i] * 0.0f;
-  }
+  float largest = -std::numeric_limits<float>::infinity();
   float check = 0;
-  for (const float value : zero) check += value;
-  if (std::isnan(check)) return check;
-  return *std::max_element(best.begin(), best.end());
+  for (; i < values.size(); ++i) {
+    largest = std::max(largest, values[i]);
+    check += values[i] * 0.0f;
+  }
+  for (size_t v = 0; v < kVectors; ++v) {
+    for (size_t lane = 0; lane < kLanesInVector; ++lane) {
+      largest = std::max(largest, best[v][lane]);
+      check += zero[v][lane];
+    }
+  }
+  return std::isnan(check) ? check : largest;
 }
 
 double sum(std::span<const float> values) {
