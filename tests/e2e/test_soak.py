@@ -314,7 +314,8 @@ class Soak(unittest.TestCase):
                    what="the end of all answers")
         for run in runs():
             mix.daemon.request("POST", f"/v1/runs/{run['id']}/stop")
-        wait_until(lambda: not mix.daemon.worker_pids(), what="the end of all workers")
+        wait_until(lambda: not runs() and not mix.daemon.worker_pids(),
+                   what="the end of all workers")
         size = mix.daemon.resident_bytes()
         mix.may_act.set()
         return size

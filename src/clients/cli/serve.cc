@@ -9,6 +9,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/private_file.h"
 #include "clients/cli/arguments.h"
@@ -169,6 +170,7 @@ class ServeCommand final : public Command {
   }
 
   void serve(const Settings& settings, Detached* detached, Terminal& terminal) {
+    use_few_heaps();
     SignalWatch signals;  // before any thread
     const Log log(daemon_log_level(settings));
     raise_open_file_limit();

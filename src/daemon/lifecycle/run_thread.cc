@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "base/heap.h"
 #include "daemon/lifecycle/core.h"
 #include "daemon/lifecycle/plan_run.h"
 #include "daemon/lifecycle/prefix_files.h"
@@ -247,6 +248,8 @@ void Lifecycle::Core::end_run(const RunPtr& run, const std::optional<Error>& err
     unused = std::move(run->loaded);
   }
   unused.reset();
+  // What its requests took lies in the heaps of many threads. Who unloads a model wants the memory.
+  return_free_memory();
   Later later(*this);
   std::lock_guard lock(mutex_);
   const bool was_admitted = run->reserved_bytes > 0;

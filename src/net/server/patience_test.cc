@@ -98,8 +98,8 @@ HttpServerOptions small_buffers() {
 /// Writes until the stream is full; returns how many bytes it took.
 size_t fill(HttpStream& stream, const std::string& piece) {
   size_t taken = 0;
-  // The kernel takes some too, a while after it was asked.
-  for (int quiet = 0; quiet < 20;) {
+  // The kernel takes some too, a while after it was asked: on a busy machine a long one.
+  for (int quiet = 0; quiet < 100;) {
     if (stream.try_write(piece) == HttpWrite::kTaken) {
       taken += piece.size();
       quiet = 0;

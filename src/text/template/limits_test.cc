@@ -4,10 +4,7 @@
 #include <ctime>
 #include <sys/resource.h>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
+#include "base/heap.h"
 #include "text/template/test_support.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -57,9 +54,7 @@ void expect_limit(std::string_view source, const RenderOptions& options = defaul
   // A second is promised; the slowest took 0.5 s of processor time on a machine that did nothing
   // else, and those that run tests are often busy.
   EXPECT_LT(seconds, OMG_TEST_SANITIZED ? 60.0 : 3.0) << shown;
-#ifdef __GLIBC__
-  malloc_trim(0);  // what the allocator keeps for later must not count for the next template
-#endif
+  return_free_memory();  // what the allocator keeps must not count for the next template
 }
 
 TEST(TemplateLimits, EndsHostileTemplates) {
