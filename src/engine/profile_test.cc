@@ -72,11 +72,10 @@ TEST(Profiler, KeepsPhasesApartAndCountsNestedTimeOnce) {
   EXPECT_EQ(quantize.work.float_ops, 2);
   EXPECT_GE(down.seconds, 0.004);
   EXPECT_GE(quantize.seconds, 0.004);
-  // What is nested is not counted twice: that would be 5 ms more than there were.
-  EXPECT_LE(down.seconds + quantize.seconds, profile.prompt.seconds + 1e-9);
+  EXPECT_NEAR(down.seconds + quantize.seconds, profile.prompt.seconds, 1e-3);
   EXPECT_EQ(of(profile.generation, Operation::kDown).calls, 1u);
   EXPECT_EQ(of(profile.generation, Operation::kQuantize).calls, 0u);
-  EXPECT_GE(profile.generation.seconds, of(profile.generation, Operation::kDown).seconds);
+  EXPECT_LT(profile.generation.seconds, profile.prompt.seconds);
 }
 
 TEST(Profiler, WithoutOneNoWorkIsCounted) {

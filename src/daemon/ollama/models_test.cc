@@ -307,17 +307,24 @@ TEST(OllamaJobs, Creates) {
   EXPECT_EQ(call.settings.messages.at(0).content, "c");
 }
 
-TEST(OllamaJobs, HoldsAJobUntilItsClientLeaves) {
+TEST(OllamaJobs, TheLastWhoLeavesCancels) {
   OllamaDaemon daemon;
   daemon.jobs.updates = {job_state(JobState::kRunning, 1)};
   LocalRequest first(daemon.router, {}, "POST", "/api/pull", R"({"model":"x"})");
   LocalRequest second(daemon.router, {}, "POST", "/api/pull", R"({"model":"x"})");
-  EXPECT_EQ(daemon.jobs.held.count("job-1"), 2u);
   first.leave();
-  EXPECT_EQ(daemon.jobs.held.count("job-1"), 1u);
+  EXPECT_TRUE(daemon.jobs.cancelled.empty());
   second.leave();
-  EXPECT_TRUE(daemon.jobs.held.empty());
-  EXPECT_TRUE(daemon.jobs.cancelled.empty()) << "who holds it too is asked by the queue";
+  EXPECT_EQ(daemon.jobs.cancelled, std::vector<std::string>{"job-1"});
+}
+
+TEST(OllamaJobs, LeavesOthersJobsAlone) {
+  OllamaDaemon daemon;
+  daemon.jobs.start_pull({"x"});
+  daemon.jobs.updates = {job_state(JobState::kRunning, 1)};
+  LocalRequest request(daemon.router, {}, "POST", "/api/pull", R"({"model":"x"})");
+  request.leave();
+  EXPECT_TRUE(daemon.jobs.cancelled.empty());
 }
 
 TEST(OllamaJobs, GivesSubscriptionsUp) {

@@ -382,8 +382,7 @@ class FakeJobService final : public JobService {
   std::vector<std::pair<std::string, bool>> pushes;  // model, insecure
   std::vector<CreateCall> creates;
   std::vector<std::string> cancelled;
-  std::multiset<std::string> held;  // ids, one for each hold
-  std::vector<JobInfo> job_list;    // newest first
+  std::vector<JobInfo> job_list;  // newest first
 
   JobInfo start_pull(const PullCall& call, std::unique_ptr<Hold>* hold = nullptr) override {
     pulls.push_back(call);
@@ -441,16 +440,24 @@ class FakeJobService final : public JobService {
 
   struct HeldJob final : Hold {
     HeldJob(FakeJobService& service, std::string id) : jobs(service), job(std::move(id)) {
-      jobs.held.insert(job);
+      jobs.wanted_.insert(job);
     }
-    ~HeldJob() override { jobs.held.erase(jobs.held.find(job)); }
+    /// The last who wants a job that runs cancels it.
+    ~HeldJob() override {
+      jobs.wanted_.erase(jobs.wanted_.find(job));
+      if (jobs.wanted_.count(job) == 0) jobs.cancelled.push_back(job);
+    }
     FakeJobService& jobs;
     const std::string job;
   };
 
   JobInfo start(const std::string& kind, const std::string& subject, std::unique_ptr<Hold>* hold) {
     const JobInfo info = same_or_new(kind, subject);
-    if (hold) *hold = std::make_unique<HeldJob>(*this, info.id);
+    if (hold) {
+      *hold = std::make_unique<HeldJob>(*this, info.id);
+    } else {
+      wanted_.insert(info.id);
+    }
     return info;
   }
   JobInfo same_or_new(const std::string& kind, const std::string& subject) {
@@ -474,6 +481,7 @@ class FakeJobService final : public JobService {
   }
 
   std::vector<std::weak_ptr<OnUpdate>> watchers_;
+  std::multiset<std::string> wanted_;  // ids: one for each hold, and for each start without
 };
 
 }  // namespace omg::testing
